@@ -1,0 +1,15 @@
+/* Named crash points. In a build with --enable-fault-points, the environment's USHER_FAULT=NAME kills the
+ * process (SIGKILL) when it comes to that point, USHER_FAULT=NAME:3 the third time; in any other build
+ * the macro is nothing. tests/integration walks every name that usher_fault_names lists.
+ *
+ * USHER_FAULT_FILE=PATH: the point kills only while PATH exists and removes it first, so that a daemon
+ * restarted with the same environment survives. */
+#pragma once
+#include "config.h"
+
+#ifdef USHER_FAULT_POINTS
+void usher_fault_point (const char *name);
+#define USHER_FAULT_POINT(name) usher_fault_point (name)
+#else
+#define USHER_FAULT_POINT(name) ((void) 0)
+#endif

@@ -1,0 +1,20 @@
+noinst_LIBRARIES += libusher-common.a
+libusher_common_a_SOURCES = \
+	common/error.c common/error.h \
+	common/fault.c common/fault.h \
+	common/id.c common/id.h \
+	common/json.c common/json.h \
+	common/log.c common/log.h \
+	common/secret.c common/secret.h \
+	common/settings.c common/settings.h \
+	common/workers.c common/workers.h \
+	common/rpc/door.c common/rpc/door.h \
+	common/rpc/grant.c common/rpc/grant.h \
+	common/rpc/redeem.c common/rpc/redeem.h \
+	common/rpc/sync.c common/rpc/sync.h
+libusher_common_a_CFLAGS = $(AM_CFLAGS)
+
+UNIT_TESTS += tests/unit/common-test
+tests_unit_common_test_SOURCES = tests/unit/common/common-test.c
+tests_unit_common_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_common_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
