@@ -4,6 +4,7 @@
 #pragma once
 #include <glib.h>
 #include <jansson.h>
+#include "common/id.h"
 
 /* Parses one JSON value of at most `length` bytes; duplicate keys and trailing bytes are errors.
  * `what` names the source in the error («body», a path …). Returns a new reference or NULL with
@@ -31,6 +32,13 @@ gboolean usher_json_get_int (UsherJson at, const char *key, gint64 min, gint64 m
 gboolean usher_json_get_bool (UsherJson at, const char *key, gboolean *out, GError **error);
 gboolean usher_json_get_object (UsherJson at, const char *key, const json_t **out, GError **error);
 gboolean usher_json_get_array (UsherJson at, const char *key, const json_t **out, GError **error);
+
+/* As usher_json_get_string(); *out is a copy. */
+gboolean usher_json_dup_string (UsherJson at, const char *key, char **out, GError **error);
+/* A UUID in canonical form. */
+gboolean usher_json_get_id (UsherJson at, const char *key, char out[USHER_ID_SIZE], GError **error);
+/* One of `names` (entries may be NULL: not taken); *out is its index. */
+gboolean usher_json_get_name (UsherJson at, const char *key, const char *const *names, gsize n_names, int *out, GError **error);
 
 /* Optional members: absent or null leaves *out untouched (so set the default first). */
 gboolean usher_json_find_string (UsherJson at, const char *key, const char **out, GError **error);

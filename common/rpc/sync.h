@@ -42,6 +42,7 @@ typedef struct {
   gint64 wait_s;
   /* the host itself */
   char *name, *version, *domain_type; /* kvm | qemu | test */
+  char *door;               /* how a gateway reaches this host's door: unix:/PATH or HOST:PORT */
   gint64 cpus, memory_mib, memory_free_mib, disk_free_mib;
   char **templates;         /* "NAME/VERSION" usable here, NULL-terminated */
   GPtrArray *desktops;      /* of UsherSeenDesktop */
