@@ -5,6 +5,7 @@ libusher_common_a_SOURCES = \
 	common/id.c common/id.h \
 	common/json.c common/json.h \
 	common/log.c common/log.h \
+	common/pki.c common/pki.h \
 	common/secret.c common/secret.h \
 	common/settings.c common/settings.h \
 	common/workers.c common/workers.h \
