@@ -1,1 +1,2 @@
 # broker
+include broker/auth/local.mk

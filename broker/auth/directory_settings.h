@@ -13,8 +13,8 @@
     "certificate authorities (PEM) that may vouch for the servers" }, \
   { "directory", "bind_dn", USHER_SETTING_STRING, "", 0, 0, NULL, FALSE, \
     "DN of the service account that searches; empty: search anonymously" }, \
-  { "directory", "bind_password_file", USHER_SETTING_STRING, "", 0, 0, NULL, FALSE, \
-    "absolute path of the file that holds the service account's password" }, \
+  { "directory", "bind_password_file", USHER_SETTING_PATH, "", 0, 0, NULL, FALSE, \
+    "file that holds the service account's password" }, \
   { "directory", "user_base", USHER_SETTING_STRING, NULL, 0, 0, NULL, FALSE, \
     "where accounts are searched (whole subtree)" }, \
   { "directory", "user_filter", USHER_SETTING_STRING, "(objectClass=person)", 0, 0, NULL, FALSE, \

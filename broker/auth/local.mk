@@ -1,0 +1,13 @@
+# broker/auth: the LDAP directory; the only folder that knows ldap.h.
+noinst_LIBRARIES += libusher-auth.a
+libusher_auth_a_SOURCES = \
+	broker/auth/account.c broker/auth/account.h \
+	broker/auth/connection.c broker/auth/connection.h \
+	broker/auth/directory.c broker/auth/directory.h broker/auth/directory_settings.h \
+	broker/auth/filter.c broker/auth/filter.h \
+	broker/auth/groups.c broker/auth/groups.h \
+	broker/auth/person.c broker/auth/person.h \
+	broker/auth/setup.c broker/auth/setup.h \
+	broker/auth/verdict.c broker/auth/verdict.h
+libusher_auth_a_CFLAGS = $(AM_CFLAGS) $(LDAP_CFLAGS)
+AUTH_LIBS = libusher-auth.a $(BASE_LIBS) $(LDAP_LIBS)
