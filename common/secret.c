@@ -17,14 +17,22 @@ struct _UsherSecret {
   char *bytes; /* length + 1, NUL-terminated, from sodium_malloc */
 };
 
+/* Memory of sodium_malloc, which aborts before sodium_init; that is thread-safe and cheap to call again. */
+static char *
+guarded (gsize size)
+{
+  char *bytes = sodium_init () < 0 ? NULL : sodium_malloc (size);
+  if (bytes == NULL)
+    g_error ("no memory for a secret of %" G_GSIZE_FORMAT " bytes", size);
+  return bytes;
+}
+
 UsherSecret *
 usher_secret_new (const void *bytes, gsize length)
 {
   UsherSecret *secret = g_new0 (UsherSecret, 1);
   secret->length = length;
-  secret->bytes = sodium_malloc (length + 1);
-  if (secret->bytes == NULL)
-    g_error ("no memory for a secret of %" G_GSIZE_FORMAT " bytes", length);
+  secret->bytes = guarded (length + 1);
   if (length > 0)
     memcpy (secret->bytes, bytes, length);
   secret->bytes[length] = '\0';
@@ -85,7 +93,7 @@ usher_secret_read_file (const char *path, GError **error)
       return NULL;
     }
 
-  char *buffer = sodium_malloc (FILE_LIMIT + 1);
+  char *buffer = guarded (FILE_LIMIT + 1);
   gssize length = read_all (fd, buffer, FILE_LIMIT + 1);
   int read_errno = errno;
   close (fd);
