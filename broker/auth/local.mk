@@ -11,3 +11,8 @@ libusher_auth_a_SOURCES = \
 	broker/auth/verdict.c broker/auth/verdict.h
 libusher_auth_a_CFLAGS = $(AM_CFLAGS) $(LDAP_CFLAGS)
 AUTH_LIBS = libusher-auth.a $(BASE_LIBS) $(LDAP_LIBS)
+
+check_PROGRAMS += tests/integration/auth/ask
+tests_integration_auth_ask_SOURCES = tests/integration/auth/ask.c
+tests_integration_auth_ask_CFLAGS = $(AM_CFLAGS)
+tests_integration_auth_ask_LDADD = $(AUTH_LIBS)
