@@ -1,6 +1,7 @@
 # The pages as they are served: no build step. The broker's setting names the folder they are in.
 webdir = $(pkgdatadir)/web
 webjsdir = $(webdir)/js
+EXTRA_DIST += web/package.json web/README.md
 dist_web_DATA = web/index.html web/desktop.html web/style.css web/desktop.css web/logo.svg
 dist_webjs_DATA = \
 	web/js/api.js \
@@ -8,6 +9,7 @@ dist_webjs_DATA = \
 	web/js/desktop.js \
 	web/js/desktops.js \
 	web/js/dom.js \
+	web/js/geometry.js \
 	web/js/keyboard.js \
 	web/js/pointer.js \
 	web/js/portal.js \

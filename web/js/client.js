@@ -6,21 +6,10 @@
 //
 // This one wraps spice-html5 (LGPL; served from where it is installed, see spice.js for what is adapted).
 
+import { desktopSize, fitScale } from "./geometry.js";
 import { createKeyboard } from "./keyboard.js";
 import { attachPointer } from "./pointer.js";
 import { openSpice } from "./spice.js";
-
-/** A desktop that is shown bigger than the window is shrunk to fit; it is never blown up. */
-export function fitScale(areaWidth, areaHeight, width, height) {
-  if (!(width > 0 && height > 0)) return 1;
-  return Math.min(areaWidth / width, areaHeight / height, 1);
-}
-
-/** X wants sizes in multiples of 8, and a desktop below 320 x 240 is of no use. */
-export const desktopSize = (width, height) => ({
-  width: Math.max(320, Math.floor(width / 8) * 8),
-  height: Math.max(240, Math.floor(height / 8) * 8),
-});
 
 /**
  * Connects `element` to the desktop at `url` with a one-time ticket. `onstate` is called with "connected" once there

@@ -1,19 +1,12 @@
 // Mouse, touch and pen as positions and buttons of the desktop.
 
+import { pictureXY } from "./geometry.js";
+
 const BUTTON_UP = 4;
 const BUTTON_DOWN = 5;
 /** One turn of a wheel in CSS pixels; browsers report about 100, touchpads many small ones. */
 const NOTCH_PX = 60;
 const LINE_PX = 20;
-
-/** Where on a picture of `width` x `height` pixels a point of the window is, when the picture is shown in `rect`. */
-export function pictureXY(rect, width, height, clientX, clientY) {
-  const clamp = (value, limit) => Math.min(Math.max(Math.floor(value), 0), limit - 1);
-  return {
-    x: clamp(((clientX - rect.left) * width) / rect.width, width),
-    y: clamp(((clientY - rect.top) * height) / rect.height, height),
-  };
-}
 
 /** SPICE's mask (left 1, middle 2, right 4) of the DOM's (left 1, right 2, middle 4). */
 export const spiceButtons = (buttons) => (buttons & 1) | ((buttons & 4) >> 1) | ((buttons & 2) << 1);
