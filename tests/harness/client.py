@@ -27,14 +27,15 @@ class Answer:
 
 
 class Client:
-    """One person; every request is a connection of its own unless `keep` is set."""
+    """One person; every request is a connection of its own unless `keep` is set. `source`: the address it comes from."""
 
-    def __init__(self, port, ca_file, host="127.0.0.1", timeout=40, keep=False):
+    def __init__(self, port, ca_file, host="127.0.0.1", timeout=40, keep=False, source=None):
         self.address = (host, port)
         self.context = ssl.create_default_context(cafile=str(ca_file))
         self.context.check_hostname = False
         self.timeout = timeout
         self.keep = keep
+        self.source = (source, 0) if source else None
         self.connection = None
         self.cookie = None
 
@@ -48,7 +49,8 @@ class Client:
             send.setdefault("Content-Type", "application/json")
         if self.cookie:
             send.setdefault("Cookie", self.cookie)
-        connection = self.connection or http.client.HTTPSConnection(*self.address, timeout=self.timeout, context=self.context)
+        connection = self.connection or http.client.HTTPSConnection(*self.address, timeout=self.timeout, context=self.context,
+                                                                    source_address=self.source)
         try:
             connection.request(method, path, data, send)
             response = connection.getresponse()

@@ -1,0 +1,106 @@
+"""Killing the parts of a Stack, and what must hold afterwards."""
+import contextlib
+import os
+import re
+import signal
+import threading
+
+from harness.stack import SOURCE
+from harness.wait import wait_until
+
+FAULT_POINT = re.compile(r'USHER_FAULT_POINT \("([^"]+)"\)')
+# Where a fault point of a folder is reached.
+DAEMON_OF = {"broker": "broker", "hostd": "hostd", "gateway": "gateway"}
+
+
+def fault_points():
+    """[(daemon, name)] of all points in the source of the daemons."""
+    found = set()
+    for folder, daemon in DAEMON_OF.items():
+        for path in sorted((SOURCE / folder).rglob("*.c")):
+            where = "door" if "door" in path.relative_to(SOURCE / folder).parts else daemon
+            found |= {(where, name) for name in FAULT_POINT.findall(path.read_text())}
+    return sorted(found)
+
+
+def kill_qemu(stack, name=None):
+    pids = stack.libvirt.qemu_pids()
+    assert pids, "no QEMU runs"
+    for domain, pid in pids.items():
+        if name is None or name in domain:
+            os.kill(pid, signal.SIGKILL)
+
+
+# victim -> (how it is killed, how it comes back)
+VICTIMS = {
+    "broker": (lambda stack: stack.daemons["broker"].kill(), lambda stack: stack.daemons["broker"].start()),
+    "hostd": (lambda stack: stack.daemons["hostd"].kill(), lambda stack: stack.daemons["hostd"].start()),
+    "gateway": (lambda stack: stack.daemons["gateway"].kill(), lambda stack: stack.daemons["gateway"].start()),
+    "door": (lambda stack: stack.daemons["door"].kill(), lambda stack: stack.daemons["door"].start()),
+    "postgres": (lambda stack: stack.postgres.kill(), lambda stack: stack.postgres.start()),
+    "slapd": (lambda stack: stack.slapd.kill(), lambda stack: stack.slapd.start()),
+    "libvirtd": (lambda stack: stack.libvirt.kill("libvirtd"), lambda stack: stack.libvirt.start("libvirtd")),
+    "qemu": (kill_qemu, lambda stack: None),
+}
+
+
+def kill(stack, victim):
+    VICTIMS[victim][0](stack)
+
+
+def revive(stack, victim):
+    VICTIMS[victim][1](stack)
+
+
+@contextlib.contextmanager
+def supervised(stack, names):
+    """What systemd does: starts these daemons again when they end. Yields the list of (name, exit status)."""
+    ended, over = [], threading.Event()
+
+    def watch():
+        while not over.wait(0.1):
+            for name in names:
+                daemon = stack.daemons[name]
+                if not daemon.running() and not over.is_set():
+                    ended.append((name, daemon.process.returncode))
+                    daemon.start(wait_s=0)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield ended
+    finally:
+        over.set()
+        thread.join()
+
+
+def disagreements(stack):
+    """What domains, disks and rows say differently of each other; empty when all is well."""
+    rows = {row[0]: row[1:] for row in stack.desktop_rows()}
+    domains, disks = stack.domain_ids(), stack.disks()
+    found = [f"domain {one} has no row" for one in domains - set(rows)]
+    found += [f"disk {one} has no row" for one in disks - set(rows)]
+    owners = {}
+    for desktop, (pool, state, owner) in rows.items():
+        if owner:
+            owners.setdefault((pool, owner), []).append(desktop)
+        if state in ("spare", "assigned") and desktop not in domains:
+            found.append(f"{state} desktop {desktop} has no domain")
+    found += [f"{owner} has {len(held)} desktops of {pool}: {held}" for (pool, owner), held in owners.items() if len(held) > 1]
+    return found
+
+
+def check_consistency(stack, seconds=60):
+    wait_until(lambda: not disagreements(stack), seconds, f"domains, disks and rows agree; they don't: {disagreements(stack)}")
+
+
+def check_all_gone(stack, pool, seconds=60):
+    """The pool is deleted; its desktops, domains, disks and rows must go."""
+    admin = stack.admin()
+    answer = admin.delete(f"/records/pool/{pool}")
+    assert answer.status in (202, 204, 404), answer
+
+    def left():
+        return [row for row in stack.desktop_rows() if row[1] == pool] or stack.domain_ids() - {row[0] for row in stack.desktop_rows()} \
+            or stack.disks() - {row[0] for row in stack.desktop_rows()}
+    wait_until(lambda: not left(), seconds, f"all of pool {pool} is gone")

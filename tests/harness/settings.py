@@ -1,0 +1,58 @@
+"""The settings files of a Stack's daemons."""
+
+SPICE_HTML5 = "/usr/share/spice-html5"
+
+
+def broker(stack, name):
+    return {
+        "broker": {
+            "name": name, "public_url": f"https://127.0.0.1:{stack.port}", "api_socket": stack.api_socket(name),
+            "gateway_socket": stack.gateway_socket(name), "web_dir": stack.source / "web", "spice_html5_dir": SPICE_HTML5,
+            "log_level": "debug", "gateway_ca": stack.pki.ca, "gateway_certificate": stack.pki.root / "gateway.pem",
+        },
+        "database": {"conninfo": stack.postgres.conninfo("usher", "usher_broker"),
+                     "owner_conninfo": stack.postgres.conninfo("usher", "usher_owner")},
+        "hosts": {
+            "listen": f"127.0.0.1:{stack.host_ports[name]}", "advertise_url": f"https://127.0.0.1:{stack.host_ports[name]}",
+            "ca_certificate": stack.pki.ca, "ca_key": stack.pki.root / "ca.key",
+            "certificate": stack.pki.root / "broker.pem", "key": stack.pki.root / "broker.key",
+        },
+        "keys": {"dir": stack.root / "keys"},
+    }
+
+
+def gateway(stack, _name):
+    return {}
+
+
+def hostd(stack, _name):
+    host = stack.root / "host"
+    return {
+        "hostd": {
+            "name": "kvm1", "state_dir": stack.root / "state", "template_dir": stack.templates, "run_dir": stack.root / "run",
+            "libvirt_uri": stack.libvirt_uri or "qemu:///system", "domain_type": "test" if stack.libvirt_uri else "qemu",
+            "log_level": "debug", "shutdown_s": 10,
+        },
+        "broker": {
+            "certificate": host / "host.pem", "key": host / "host.key", "ca": host / "ca.pem",
+            "grant_key": host / "grant.pub", "identity": host / "host.json",
+        },
+        "door": {"listen": f"unix:{stack.root}/run/door.sock"},
+    }
+
+
+MAKERS = {"gateway": gateway, "hostd": hostd}
+
+
+def text(stack, name):
+    """The file's text; `stack.more` overrides, its key may name «broker» for all brokers."""
+    sections = MAKERS.get(name, broker)(stack, name)
+    for (daemon, section, key), value in stack.more.items():
+        if daemon in (name, "broker" if name.startswith("broker") else name):
+            sections.setdefault(section, {})[key] = value
+    lines = []
+    for section, values in sections.items():
+        lines += [f"[{section}]", *(f"{key} = {value}" for key, value in values.items()), ""]
+    if name.startswith("broker"):
+        lines.append(stack.slapd.settings())
+    return "\n".join(lines)
