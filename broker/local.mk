@@ -1,2 +1,3 @@
 # broker
 include broker/auth/local.mk
+include broker/api/local.mk

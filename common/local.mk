@@ -19,3 +19,8 @@ UNIT_TESTS += tests/unit/common-test
 tests_unit_common_test_SOURCES = tests/unit/common/common-test.c
 tests_unit_common_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_common_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/common/pki-test
+tests_unit_common_pki_test_SOURCES = tests/unit/common/pki-test.c
+tests_unit_common_pki_test_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_common_pki_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)

@@ -1,0 +1,43 @@
+# broker/api: the HTTP interfaces; the only folder of the broker that knows libsoup.
+noinst_LIBRARIES += libusher-api.a
+libusher_api_a_SOURCES = \
+	broker/api/api.h broker/api/api_private.h \
+	broker/api/call.c broker/api/call.h broker/api/call_private.h \
+	broker/api/call_answer.c broker/api/call_flow.c \
+	broker/api/connect.c \
+	broker/api/cookie.c broker/api/cookie.h \
+	broker/api/error_body.c broker/api/error_body.h \
+	broker/api/gateway.c \
+	broker/api/guard.c broker/api/guard.h \
+	broker/api/health.c \
+	broker/api/hosts.c \
+	broker/api/listeners.c broker/api/listeners.h \
+	broker/api/people.c \
+	broker/api/records.c \
+	broker/api/refusals.c \
+	broker/api/route.c broker/api/route.h broker/api/route_table.c \
+	broker/api/server.c \
+	broker/api/signin.c \
+	broker/api/handlers.h broker/api/static.c \
+	broker/api/static_files.c broker/api/static_files.h \
+	broker/api/vv_file.c broker/api/vv_file.h \
+	broker/api/waiters.c broker/api/waiters.h \
+	broker/settings.c broker/settings.h
+libusher_api_a_CFLAGS = $(AM_CFLAGS) $(SOUP_CFLAGS)
+API_LIBS = libusher-api.a $(BASE_LIBS) $(SOUP_LIBS)
+
+API_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+UNIT_TESTS += tests/unit/broker/api/route-test tests/unit/broker/api/cookie-test \
+	tests/unit/broker/api/static_files-test tests/unit/broker/api/vv_file-test
+tests_unit_broker_api_route_test_SOURCES = tests/unit/broker/api/route-test.c
+tests_unit_broker_api_route_test_CFLAGS = $(API_TEST_CFLAGS)
+tests_unit_broker_api_route_test_LDADD = $(API_LIBS) $(CMOCKA_LIBS)
+tests_unit_broker_api_cookie_test_SOURCES = tests/unit/broker/api/cookie-test.c
+tests_unit_broker_api_cookie_test_CFLAGS = $(API_TEST_CFLAGS)
+tests_unit_broker_api_cookie_test_LDADD = $(API_LIBS) $(CMOCKA_LIBS)
+tests_unit_broker_api_static_files_test_SOURCES = tests/unit/broker/api/static_files-test.c
+tests_unit_broker_api_static_files_test_CFLAGS = $(API_TEST_CFLAGS)
+tests_unit_broker_api_static_files_test_LDADD = $(API_LIBS) $(CMOCKA_LIBS)
+tests_unit_broker_api_vv_file_test_SOURCES = tests/unit/broker/api/vv_file-test.c
+tests_unit_broker_api_vv_file_test_CFLAGS = $(API_TEST_CFLAGS)
+tests_unit_broker_api_vv_file_test_LDADD = $(API_LIBS) $(CMOCKA_LIBS)

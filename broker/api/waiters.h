@@ -1,0 +1,35 @@
+/* Calls that wait for something to change: long polls of people, administrators, hosts, and a redeem
+ * that waits for its host. One LISTEN connection (broker/store) feeds them all.
+ *
+ * A call looks, finds nothing, parks; a change of one of its topics, or its deadline, lets it look again.
+ * A change that came while it looked is not lost: topics carry the number of their last change. Main loop only. */
+#pragma once
+#include "broker/api/call.h"
+
+typedef struct _UsherWaiters UsherWaiters;
+
+/* `wake` lets a call look again; it owns the reference it is given. */
+typedef void (*UsherWaitersWake) (UsherCall *call);
+
+/* At most `limit` calls are parked at a time. Changes are gathered for `gather_ms` before calls are woken,
+ * so that a burst of them costs each call one look. */
+UsherWaiters *usher_waiters_new (guint limit, guint gather_ms, UsherWaitersWake wake);
+
+/* The number of the newest change of any topic. */
+guint64 usher_waiters_now (const UsherWaiters *waiters);
+
+/* Parks `call` (takes a reference) until one of `topics` changes after number `seen`, or until `until_us`
+ * (monotonic). FALSE with BUSY when too many are parked. */
+gboolean usher_waiters_park (UsherWaiters *waiters, UsherCall *call, guint topics, guint64 seen, gint64 until_us,
+                             GError **error);
+
+/* Something of `topics` changed. ~0u after a gap in the notifications. */
+void usher_waiters_notify (UsherWaiters *waiters, guint topics);
+
+/* Wakes all, now and from now on at once: for the end. */
+void usher_waiters_release (UsherWaiters *waiters);
+
+guint usher_waiters_get_parked (const UsherWaiters *waiters);
+
+void usher_waiters_free (UsherWaiters *waiters);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (UsherWaiters, usher_waiters_free)
