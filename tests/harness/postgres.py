@@ -100,11 +100,18 @@ class PrivatePostgres:
 
     def query(self, sql, database="postgres"):
         """Rows of text columns, as the superuser."""
-        done = subprocess.run([self.bin / "psql", "-XAtq", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo(database),
-                               "-c", sql], capture_output=True, text=True, check=False)
+        return [line.split("\t") for line in self._psql(database, "-c", sql).splitlines()]
+
+    def run_file(self, path, database="postgres"):
+        """A file of SQL and psql's own commands, as the superuser."""
+        self._psql(database, "-f", path)
+
+    def _psql(self, database, *words):
+        done = subprocess.run([self.bin / "psql", "-XAtq", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo(database), *words],
+                              capture_output=True, text=True, check=False)
         if done.returncode:
-            raise RuntimeError(f"{sql}: {done.stderr.strip()}")
-        return [line.split("\t") for line in done.stdout.splitlines()]
+            raise RuntimeError(f"{words[-1]}: {done.stderr.strip()}")
+        return done.stdout
 
 
 def _children(parent):

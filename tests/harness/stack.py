@@ -104,9 +104,7 @@ class Stack:
         self.pki.issue("gateway", rsa=True)
         self.pki.issue("broker")
         self.postgres = self.resources.enter_context(PrivatePostgres(self._private("pg")))
-        for role in ("usher_owner", "usher_broker"):
-            self.postgres.query(f"create role {role} login")
-        self.postgres.query("create database usher owner usher_owner")
+        self.postgres.run_file(SOURCE / "broker/store/roles.sql")
         self.slapd = self.resources.enter_context(PrivateSlapd(self._private("ldap"), people=self.people, groups=self.groups))
         if self.libvirt_uri is None:
             self.templates = self.templates or tiny_templates()
@@ -259,16 +257,23 @@ class Stack:
 
     def desktop_rows(self):
         """[(id, pool, state, person or "")] of all desktops on record."""
-        return self.rows("select d.id, p.name, d.state, coalesce(u.name, '') from desktop d join pool p on p.id = d.pool "
-                         "left join person u on u.id = d.person order by d.name")
+        return self.rows("select d.id, p.name, d.state, coalesce(o.name, '') from desktop d join pool p on p.id = d.pool "
+                         "left join person o on o.id = d.owner where d.state <> 'gone' order by d.name")
 
     def rows_of(self, pool):
         return [row for row in self.desktop_rows() if row[1] == pool]
 
     def reason_of(self, pool):
         """What its desktops say stands in the way."""
-        found = [one["status"].get("reason", "") for one in self.admin().records("desktop") if one["spec"]["pool"] == pool]
-        return " ".join(found)
+        return " ".join(" ".join(row) for row in self.rows(
+            f"select d.reason, d.seen_reason from desktop d join pool p on p.id = d.pool where p.name = '{pool}'"))
+
+    def locked_account(self):
+        table = SOURCE / "packaging/demo-directory/people.tsv"
+        return next(line.split("\t")[0] for line in table.read_text().splitlines() if line.endswith("\tlocked"))
+
+    def forget_throttle(self):
+        self.rows("delete from attempt")
 
     def audit_since(self):
         return Audit(self)
