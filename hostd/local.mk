@@ -1,6 +1,28 @@
 # hostd: one KVM host. libvirt's headers appear in hostd/virt only.
 noinst_LIBRARIES += libusher-hostd.a
 libusher_hostd_a_SOURCES = \
-	hostd/settings.c hostd/settings.h
-libusher_hostd_a_CFLAGS = $(AM_CFLAGS) $(LIBVIRT_CFLAGS) $(SOUP_CFLAGS) $(OPENSSL_CFLAGS)
-HOSTD_LIBS = libusher-hostd.a $(LIBVIRT_LIBS) $(SOUP_LIBS)
+	hostd/daemon.c hostd/daemon.h \
+	hostd/desktops/actions.c hostd/desktops/actions.h \
+	hostd/desktops/engine.c hostd/desktops/engine.h \
+	hostd/desktops/plan.c hostd/desktops/plan.h \
+	hostd/host_info.c hostd/host_info.h \
+	hostd/identity.c hostd/identity.h \
+	hostd/join/command.c hostd/join/command.h \
+	hostd/join/join.c hostd/join/join.h \
+	hostd/settings.c hostd/settings.h \
+	hostd/storage/command.c hostd/storage/command.h \
+	hostd/storage/console_file.c hostd/storage/console_file.h \
+	hostd/storage/desktop_dir.c hostd/storage/desktop_dir.h \
+	hostd/storage/record.c hostd/storage/record.h \
+	hostd/storage/template_store.c hostd/storage/template_store.h \
+	hostd/sync/client.c hostd/sync/client.h \
+	hostd/virt/connection.c hostd/virt/connection.h \
+	hostd/virt/domain.c hostd/virt/virt.h \
+	hostd/virt/domain_xml.c hostd/virt/domain_xml.h
+libusher_hostd_a_CFLAGS = $(AM_CFLAGS) $(LIBVIRT_CFLAGS) $(SOUP_CFLAGS)
+HOSTD_LIBS = libusher-hostd.a libusher-templates.a $(BASE_LIBS) $(LIBVIRT_LIBS) $(SOUP_LIBS)
+
+sbin_PROGRAMS += usher-hostd
+usher_hostd_SOURCES = hostd/main.c
+usher_hostd_CFLAGS = $(AM_CFLAGS)
+usher_hostd_LDADD = $(HOSTD_LIBS)

@@ -15,6 +15,8 @@ const UsherSetting usher_hostd_schema[] = {
     "How guests run; auto: kvm when the processor has vmx or svm and /dev/kvm is there, else qemu (emulation)." },
   { "hostd", "reserve_mib", USHER_SETTING_INT, "1024", 0, 1048576, NULL, FALSE,
     "Memory kept for the host itself and not offered to desktops." },
+  { "hostd", "disk_reserve_mib", USHER_SETTING_INT, "1024", 0, 104857600, NULL, FALSE,
+    "Disk space kept free under state_dir: with less, no new desktop is made." },
   { "hostd", "workers", USHER_SETTING_INT, "4", 1, 64, NULL, FALSE,
     "Libvirt calls and disk commands that run at the same time." },
   { "hostd", "shutdown_s", USHER_SETTING_INT, "60", 1, 3600, NULL, FALSE,

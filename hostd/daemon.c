@@ -1,0 +1,210 @@
+#include "hostd/daemon.h"
+
+#include "config.h"
+
+#include <glib-unix.h>
+
+#include "common/log.h"
+#include "hostd/desktops/engine.h"
+#include "hostd/host_info.h"
+#include "hostd/identity.h"
+#include "hostd/settings.h"
+#include "hostd/sync/client.h"
+
+#define SAMPLE_EVERY_S 5
+#define QUEUE_LIMIT 100000 /* one job a desktop at most, and the scan */
+
+typedef struct {
+  const UsherSettings *settings;
+  UsherHostIdentity *identity;
+  const char *domain_type;
+  char *consoles_dir;
+  UsherGround ground;
+  UsherWorkers *workers; /* libvirt and disks */
+  UsherWorkers *sampler; /* the host's figures */
+  UsherEngine *engine;
+  UsherSyncClient *sync;
+  UsherHostInfo *info;
+  guint sample_timer;
+  GMainLoop *loop;
+} Hostd;
+
+/* ---- the host's figures ---- */
+
+static gpointer
+sample (gpointer state, gpointer job, GError **error)
+{
+  const Hostd *hostd = job;
+  return usher_host_info_sample (hostd->ground.dirs, hostd->ground.templates,
+                                 usher_settings_get_int (hostd->settings, "hostd", "reserve_mib"));
+}
+
+static gboolean
+same_templates (const UsherHostInfo *a, const UsherHostInfo *b)
+{
+  return a != NULL && g_strv_equal ((const char *const *) a->templates, (const char *const *) b->templates);
+}
+
+static void
+sampled (gpointer result, const GError *error, gpointer user_data)
+{
+  Hostd *hostd = user_data;
+  if (result == NULL)
+    return;
+  gboolean changed = !same_templates (hostd->info, result);
+  g_clear_pointer (&hostd->info, usher_host_info_free);
+  hostd->info = result;
+  if (changed)
+    usher_sync_client_changed (hostd->sync);
+}
+
+static gboolean
+on_sample (gpointer data)
+{
+  Hostd *hostd = data;
+  usher_workers_submit (hostd->sampler, sample, hostd, NULL, 0, sampled, hostd, (GDestroyNotify) usher_host_info_free, NULL);
+  return G_SOURCE_CONTINUE;
+}
+
+/* ---- what the parts tell each other ---- */
+
+static void
+on_virt_event (UsherVirtEvent event, const char *id, gpointer user_data)
+{
+  usher_engine_event (((Hostd *) user_data)->engine, event, id);
+}
+
+static void
+on_engine_changed (gpointer user_data)
+{
+  usher_sync_client_changed (((Hostd *) user_data)->sync);
+}
+
+static gboolean
+fill_request (UsherSyncRequest *request, gpointer user_data)
+{
+  const Hostd *hostd = user_data;
+  const UsherHostInfo *info = hostd->info;
+  if (info == NULL || !usher_engine_is_ready (hostd->engine))
+    return FALSE;
+  request->name = g_strdup (usher_hostd_settings_name (hostd->settings));
+  request->version = g_strdup (PACKAGE_VERSION);
+  request->domain_type = g_strdup (hostd->domain_type);
+  request->door = g_strdup (usher_hostd_settings_door (hostd->settings));
+  request->cpus = info->cpus;
+  request->memory_mib = info->memory_mib;
+  request->memory_free_mib = info->memory_free_mib;
+  request->disk_free_mib = info->disk_free_mib;
+  request->templates = g_strdupv (info->templates);
+  usher_engine_report (hostd->engine, request->desktops);
+  return TRUE;
+}
+
+static void
+apply_answer (const UsherSyncAnswer *answer, gpointer user_data)
+{
+  usher_engine_apply (((Hostd *) user_data)->engine, answer);
+}
+
+static gboolean
+on_signal (gpointer data)
+{
+  g_main_loop_quit (((Hostd *) data)->loop);
+  return G_SOURCE_CONTINUE;
+}
+
+/* ---- life ---- */
+
+static const char *
+text (const Hostd *hostd, const char *section, const char *key)
+{
+  return usher_settings_get_string (hostd->settings, section, key);
+}
+
+static gboolean
+open_sync (Hostd *hostd, GError **error)
+{
+  const char *url = text (hostd, "broker", "sync_url");
+  UsherSyncConfig config = {
+    .url = *url != '\0' ? url : hostd->identity->sync_url, .ca = text (hostd, "broker", "ca"),
+    .certificate = text (hostd, "broker", "certificate"), .key = text (hostd, "broker", "key"),
+    .deployment = hostd->identity->deployment, .host = hostd->identity->host,
+  };
+  hostd->sync = usher_sync_client_new (&config, fill_request, apply_answer, hostd, error);
+  return hostd->sync != NULL;
+}
+
+static gboolean
+open_all (Hostd *hostd, GError **error)
+{
+  const UsherSettings *settings = hostd->settings;
+  guint threads = (guint) usher_settings_get_int (settings, "hostd", "workers");
+  hostd->identity = usher_host_identity_read (text (hostd, "broker", "identity"), error);
+  if (hostd->identity == NULL)
+    {
+      g_prefix_error (error, "this host has not joined a deployment (usher-hostd join): ");
+      return FALSE;
+    }
+  if (!open_sync (hostd, error))
+    return FALSE;
+  hostd->domain_type = usher_host_domain_type (text (hostd, "hostd", "domain_type"), text (hostd, "hostd", "libvirt_uri"));
+  hostd->consoles_dir = usher_hostd_settings_dup_consoles_dir (settings);
+  hostd->ground = (UsherGround) {
+    .virt = usher_virt_new (text (hostd, "hostd", "libvirt_uri"), hostd->identity->deployment, on_virt_event, hostd),
+    .dirs = usher_desktop_dirs_new (text (hostd, "hostd", "state_dir"), usher_settings_get_int (settings, "hostd", "disk_reserve_mib")),
+    .templates = usher_template_store_new (text (hostd, "hostd", "template_dir")),
+    .deployment = hostd->identity->deployment, .domain_type = hostd->domain_type, .consoles_dir = hostd->consoles_dir,
+  };
+  hostd->workers = usher_workers_new ("desktops", threads, QUEUE_LIMIT, NULL, NULL, NULL);
+  hostd->sampler = usher_workers_new ("sampler", 1, 1, NULL, NULL, NULL);
+  hostd->engine = usher_engine_new (&hostd->ground, hostd->workers, usher_settings_get_int (settings, "hostd", "shutdown_s") * 1000,
+                                    on_engine_changed, hostd);
+  return TRUE;
+}
+
+static void
+run (Hostd *hostd)
+{
+  hostd->loop = g_main_loop_new (NULL, FALSE);
+  guint signals[] = { g_unix_signal_add (SIGTERM, on_signal, hostd), g_unix_signal_add (SIGINT, on_signal, hostd) };
+  usher_log (USHER_LOG_NOTICE, NULL, "host %s (%s), guests run as %s, libvirt %s", usher_hostd_settings_name (hostd->settings),
+             hostd->identity->host, hostd->domain_type, text (hostd, "hostd", "libvirt_uri"));
+  on_sample (hostd);
+  hostd->sample_timer = g_timeout_add_seconds (SAMPLE_EVERY_S, on_sample, hostd);
+  usher_engine_scan (hostd->engine);
+  g_main_loop_run (hostd->loop);
+  usher_log (USHER_LOG_NOTICE, NULL, "ending; desktops go on");
+  for (gsize i = 0; i < G_N_ELEMENTS (signals); i++)
+    g_source_remove (signals[i]);
+  g_clear_handle_id (&hostd->sample_timer, g_source_remove);
+  g_clear_pointer (&hostd->loop, g_main_loop_unref);
+}
+
+static void
+close_all (Hostd *hostd)
+{
+  g_clear_pointer (&hostd->sampler, usher_workers_free);
+  g_clear_pointer (&hostd->workers, usher_workers_free);
+  g_clear_pointer (&hostd->sync, usher_sync_client_free);
+  g_clear_pointer (&hostd->ground.virt, usher_virt_free);
+  g_clear_pointer (&hostd->engine, usher_engine_free);
+  g_clear_pointer (&hostd->ground.dirs, usher_desktop_dirs_free);
+  g_clear_pointer (&hostd->ground.templates, usher_template_store_free);
+  g_clear_pointer (&hostd->info, usher_host_info_free);
+  g_clear_pointer (&hostd->identity, usher_host_identity_free);
+  g_free (hostd->consoles_dir);
+}
+
+int
+usher_hostd_run (const UsherSettings *settings)
+{
+  Hostd hostd = { .settings = settings };
+  g_autoptr (GError) error = NULL;
+  gboolean opened = open_all (&hostd, &error);
+  if (opened)
+    run (&hostd);
+  else
+    usher_log (USHER_LOG_ERROR, NULL, "%s", error->message);
+  close_all (&hostd);
+  return opened ? 0 : 1;
+}

@@ -1,0 +1,500 @@
+#include "hostd/desktops/engine.h"
+
+#include "common/error.h"
+#include "common/log.h"
+
+#define PING_EVERY_MS 1000       /* agent events come at once; this is for the rest */
+#define REPEAT_MS 1000           /* an action that changed nothing is not repeated sooner */
+#define UNKNOWN_RETRY_MS 1000    /* what could not be found out is asked again */
+#define SCAN_EVERY_S 60          /* against events that were lost */
+#define SCAN_RETRY_S 1
+
+typedef struct {
+  UsherEngine *engine;
+  char id[USHER_ID_SIZE];
+  UsherWantedDesktop *wanted; /* NULL: the broker has not said */
+  UsherFacts facts;
+  UsherTried tried;
+  guint fruitless;       /* starts in a row after which it never was ready */
+  gboolean busy;         /* a job of it is with the workers */
+  gboolean stale;        /* something happened: look before planning */
+  gboolean dropped;      /* not in the table any more: free it when its job is back */
+  UsherAction last_action;
+  gint64 last_action_at;
+  gint64 look_at;        /* no look before: the last one could not find out */
+  guint timer;
+  /* as last reported */
+  UsherSeenState seen;
+  char *reason;
+} Desktop;
+
+struct _UsherEngine {
+  const UsherGround *ground;
+  UsherWorkers *workers;
+  gint64 shutdown_ms;
+  UsherEngineChanged changed;
+  gpointer user_data;
+  GHashTable *desktops; /* id → Desktop */
+  gboolean ready, scanning, rescan, libvirt_away;
+  guint scan_timer;
+};
+
+static void go_on (Desktop *desktop);
+
+static gint64
+now_ms (void)
+{
+  return g_get_monotonic_time () / 1000;
+}
+
+static gint64
+now_s (void)
+{
+  return g_get_real_time () / G_USEC_PER_SEC;
+}
+
+/* ---- the table ---- */
+
+static UsherWantedDesktop *
+copy_wanted (const UsherWantedDesktop *from)
+{
+  UsherWantedDesktop *copy = g_new (UsherWantedDesktop, 1);
+  *copy = *from;
+  copy->name = g_strdup (from->name);
+  copy->template_name = g_strdup (from->template_name);
+  copy->console_secret = g_strdup (from->console_secret);
+  return copy;
+}
+
+static void
+desktop_free (Desktop *desktop)
+{
+  g_clear_handle_id (&desktop->timer, g_source_remove);
+  g_clear_pointer (&desktop->wanted, usher_wanted_desktop_free);
+  g_free (desktop->tried.failure);
+  g_free (desktop->reason);
+  g_free (desktop);
+}
+
+/* Of the table: one whose job is out lives until that is back. */
+static void
+desktop_drop (gpointer data)
+{
+  Desktop *desktop = data;
+  desktop->dropped = TRUE;
+  g_clear_handle_id (&desktop->timer, g_source_remove);
+  if (!desktop->busy)
+    desktop_free (desktop);
+}
+
+static Desktop *
+ensure (UsherEngine *engine, const char *id)
+{
+  Desktop *desktop = g_hash_table_lookup (engine->desktops, id);
+  if (desktop != NULL)
+    return desktop;
+  desktop = g_new0 (Desktop, 1);
+  desktop->engine = engine;
+  desktop->seen = USHER_SEEN_ABSENT;
+  desktop->reason = g_strdup ("");
+  desktop->stale = TRUE;
+  desktop->facts.machine_why = "";
+  g_strlcpy (desktop->id, id, sizeof desktop->id);
+  g_hash_table_insert (engine->desktops, desktop->id, desktop);
+  return desktop;
+}
+
+/* ---- what is seen ---- */
+
+static void
+update_seen (Desktop *desktop)
+{
+  const char *reason;
+  if (!desktop->facts.known && desktop->tried.failures == 0)
+    return;
+  UsherSeenState seen = usher_desktop_seen (desktop->wanted, &desktop->facts, &desktop->tried, now_s (), &reason);
+  if (seen == desktop->seen && g_str_equal (reason, desktop->reason))
+    return;
+  UsherLogContext about = { .desktop = desktop->id };
+  usher_log (seen == USHER_SEEN_FAILED ? USHER_LOG_WARNING : USHER_LOG_INFO, &about, "%s → %s%s%s",
+             usher_seen_state_name (desktop->seen), usher_seen_state_name (seen), *reason != '\0' ? ": " : "", reason);
+  desktop->seen = seen;
+  g_free (desktop->reason);
+  desktop->reason = g_strdup (reason);
+}
+
+/* Whether what would be reported differs between two looks, the state aside. */
+static gboolean
+same_counts (const UsherFacts *a, const UsherFacts *b)
+{
+  return a->console_revision == b->console_revision && a->restart_revision == b->restart_revision && a->starts == b->starts;
+}
+
+/* ---- failures and successes ---- */
+
+static void
+note_success (Desktop *desktop)
+{
+  desktop->tried.failures = 0;
+  desktop->tried.retry_at = 0;
+  g_clear_pointer (&desktop->tried.failure, g_free);
+}
+
+static void
+note_failure (Desktop *desktop, UsherAction action, const GError *failure)
+{
+  UsherTried *tried = &desktop->tried;
+  UsherLogContext about = { .desktop = desktop->id };
+  usher_log (USHER_LOG_WARNING, &about, "%s: %s", usher_action_name (action), failure->message);
+  if (g_error_matches (failure, USHER_ERROR, USHER_ERROR_UNAVAILABLE) && tried->failures == 0)
+    {
+      /* Not its failure: nothing is known. It stays as last seen. */
+      desktop->last_action = action;
+      desktop->last_action_at = now_ms ();
+      return;
+    }
+  tried->failures++;
+  tried->retry_at = now_ms () + usher_desktop_backoff_ms (tried->failures);
+  g_free (tried->failure);
+  tried->failure = g_strdup (failure->message);
+}
+
+/* Keeps the memory of what was tried in step with what has been reached. */
+static void
+digest (Desktop *desktop, UsherAction action)
+{
+  UsherTried *tried = &desktop->tried;
+  const UsherFacts *facts = &desktop->facts;
+  gint64 now = now_ms ();
+  if (action == USHER_DO_PING)
+    tried->ping_at = now + PING_EVERY_MS;
+  if (action == USHER_DO_SHUTDOWN)
+    tried->asked_shutdown_at = now;
+  if (action == USHER_DO_REBOOT)
+    {
+      tried->asked_reboot_at = now;
+      tried->rebooted = FALSE;
+    }
+  if (action == USHER_DO_START)
+    {
+      tried->start_at = now + usher_desktop_backoff_ms (desktop->fruitless);
+      desktop->fruitless++;
+      tried->ping_at = 0;
+    }
+  if (facts->ready)
+    {
+      desktop->fruitless = 0;
+      tried->start_at = 0;
+    }
+  if (facts->machine != USHER_MACHINE_RUNNING || desktop->wanted == NULL || desktop->wanted->wanted != USHER_WANTED_STOPPED)
+    tried->asked_shutdown_at = 0;
+  if (facts->machine != USHER_MACHINE_RUNNING || desktop->wanted == NULL
+      || desktop->wanted->restart_revision <= facts->restart_revision)
+    tried->asked_reboot_at = 0;
+}
+
+/* ---- jobs ---- */
+
+static gpointer
+run_job (gpointer state, gpointer job, GError **error)
+{
+  return usher_job_run (job);
+}
+
+typedef struct {
+  Desktop *desktop;
+  UsherAction action;
+} Sent;
+
+static void
+take_outcome (Desktop *desktop, UsherAction action, const UsherOutcome *outcome)
+{
+  UsherLogContext about = { .desktop = desktop->id };
+  if (outcome->note != NULL)
+    usher_log (USHER_LOG_NOTICE, &about, "%s", outcome->note);
+  if (outcome->failure != NULL)
+    note_failure (desktop, action, outcome->failure);
+  else if (action != USHER_DO_NOTHING)
+    note_success (desktop);
+  if (outcome->looked)
+    {
+      gboolean same = desktop->facts.known && same_counts (&desktop->facts, &outcome->facts);
+      UsherSeenState before = desktop->seen;
+      desktop->facts = outcome->facts;
+      if (outcome->failure == NULL)
+        digest (desktop, action);
+      update_seen (desktop);
+      if (!same || before != desktop->seen)
+        desktop->engine->changed (desktop->engine->user_data);
+    }
+  else
+    {
+      desktop->stale = TRUE; /* nothing is known now: look again, a little later */
+      desktop->look_at = now_ms () + UNKNOWN_RETRY_MS;
+      if (!g_error_matches (outcome->blind, USHER_ERROR, USHER_ERROR_UNAVAILABLE))
+        note_failure (desktop, action, outcome->blind);
+    }
+}
+
+static void
+job_done (gpointer result, const GError *error, gpointer user_data)
+{
+  g_autofree Sent *sent = user_data;
+  g_autoptr (UsherOutcome) outcome = result;
+  Desktop *desktop = sent->desktop;
+  desktop->busy = FALSE;
+  if (desktop->dropped)
+    {
+      desktop_free (desktop);
+      return;
+    }
+  if (outcome == NULL) /* the pool is closing */
+    return;
+  take_outcome (desktop, sent->action, outcome);
+  go_on (desktop);
+}
+
+static gboolean
+on_timer (gpointer data)
+{
+  Desktop *desktop = data;
+  desktop->timer = 0;
+  update_seen (desktop);
+  go_on (desktop);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+go_on_at (Desktop *desktop, gint64 when)
+{
+  g_clear_handle_id (&desktop->timer, g_source_remove);
+  if (when > 0)
+    desktop->timer = g_timeout_add ((guint) CLAMP (when - now_ms (), 1, G_MAXINT32), on_timer, desktop);
+}
+
+static void
+submit (Desktop *desktop, UsherAction action)
+{
+  UsherEngine *engine = desktop->engine;
+  g_autoptr (GError) busy = NULL;
+  Sent *sent = g_new0 (Sent, 1);
+  *sent = (Sent) { desktop, action };
+  desktop->busy = TRUE;
+  desktop->stale = FALSE;
+  if (usher_workers_submit (engine->workers, run_job, usher_job_new (engine->ground, action, desktop->id, desktop->wanted),
+                            (GDestroyNotify) usher_job_free, 0, job_done, sent, (GDestroyNotify) usher_outcome_free, &busy))
+    {
+      desktop->last_action = action;
+      desktop->last_action_at = now_ms ();
+      return;
+    }
+  g_free (sent);
+  desktop->busy = FALSE;
+  desktop->stale = TRUE;
+  go_on_at (desktop, now_ms () + UNKNOWN_RETRY_MS);
+}
+
+/* Whether doing `action` now would only repeat what just changed nothing. */
+static gboolean
+is_repeat (const Desktop *desktop, UsherAction action, gint64 now)
+{
+  return action == desktop->last_action && action != USHER_DO_SET_CONSOLE && now < desktop->last_action_at + REPEAT_MS;
+}
+
+/* The next step, if there is one and none is under way. */
+static void
+go_on (Desktop *desktop)
+{
+  gint64 now = now_ms ();
+  if (desktop->busy)
+    return;
+  if (desktop->stale)
+    {
+      if (now >= desktop->look_at)
+        submit (desktop, USHER_DO_NOTHING);
+      else
+        go_on_at (desktop, desktop->look_at);
+      return;
+    }
+  UsherPlanTime time = { now, now_s (), desktop->engine->shutdown_ms };
+  UsherPlan plan = usher_desktop_plan (desktop->wanted, &desktop->facts, &desktop->tried, time);
+  if (plan.action == USHER_DO_NOTHING)
+    go_on_at (desktop, plan.again_ms);
+  else if (is_repeat (desktop, plan.action, now))
+    go_on_at (desktop, desktop->last_action_at + REPEAT_MS);
+  else
+    submit (desktop, plan.action);
+}
+
+/* ---- events and scans ---- */
+
+void
+usher_engine_event (UsherEngine *engine, UsherVirtEvent event, const char *id)
+{
+  if (event == USHER_VIRT_CLOSED)
+    {
+      usher_log (USHER_LOG_WARNING, NULL, "libvirt is gone; desktops go on, and it is asked again");
+      usher_engine_scan (engine);
+      return;
+    }
+  Desktop *desktop = g_hash_table_lookup (engine->desktops, id);
+  if (desktop == NULL)
+    return; /* not ours, or the next scan finds it */
+  if (event == USHER_VIRT_REBOOTED)
+    desktop->tried.rebooted = TRUE;
+  desktop->tried.ping_at = 0;
+  desktop->stale = TRUE;
+  go_on (desktop);
+}
+
+static gboolean
+on_scan_timer (gpointer data)
+{
+  UsherEngine *engine = data;
+  engine->scan_timer = 0;
+  usher_engine_scan (engine);
+  return G_SOURCE_REMOVE;
+}
+
+static gpointer
+run_scan (gpointer state, gpointer job, GError **error)
+{
+  return usher_ground_scan (job, error);
+}
+
+static void
+scan_done (gpointer result, const GError *error, gpointer user_data)
+{
+  UsherEngine *engine = user_data;
+  g_auto (GStrv) ids = result;
+  engine->scanning = FALSE;
+  if (error != NULL && ids == NULL && !engine->libvirt_away)
+    usher_log (USHER_LOG_WARNING, NULL, "%s", error->message);
+  engine->libvirt_away = ids == NULL;
+  engine->scan_timer = g_timeout_add_seconds (ids == NULL ? SCAN_RETRY_S : SCAN_EVERY_S, on_scan_timer, engine);
+  if (ids == NULL)
+    return;
+  for (gsize i = 0; ids[i] != NULL; i++)
+    ensure (engine, ids[i]);
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init (&iter, engine->desktops);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      ((Desktop *) value)->stale = TRUE;
+      go_on (value);
+    }
+  if (!engine->ready)
+    usher_log (USHER_LOG_INFO, NULL, "this host holds %u desktops", g_hash_table_size (engine->desktops));
+  engine->ready = TRUE;
+  engine->changed (engine->user_data);
+}
+
+void
+usher_engine_scan (UsherEngine *engine)
+{
+  if (engine->scanning)
+    return;
+  g_clear_handle_id (&engine->scan_timer, g_source_remove);
+  engine->scanning = usher_workers_submit (engine->workers, run_scan, (gpointer) engine->ground, NULL, 0, scan_done, engine,
+                                           (GDestroyNotify) g_strfreev, NULL);
+  if (!engine->scanning)
+    engine->scan_timer = g_timeout_add_seconds (SCAN_RETRY_S, on_scan_timer, engine);
+}
+
+gboolean
+usher_engine_is_ready (const UsherEngine *engine)
+{
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init (&iter, engine->desktops);
+  /* Reporting a desktop that was not looked at would say that it is absent. */
+  while (engine->ready && g_hash_table_iter_next (&iter, NULL, &value))
+    if (!((Desktop *) value)->facts.known && ((Desktop *) value)->wanted == NULL)
+      return FALSE;
+  return engine->ready;
+}
+
+/* ---- the broker's side ---- */
+
+/* Ones that nothing is left of, and that the broker names no more. */
+static gboolean
+is_over (gpointer key, gpointer value, gpointer user_data)
+{
+  Desktop *desktop = value;
+  GHashTable *named = user_data;
+  return !g_hash_table_contains (named, desktop->id) && desktop->facts.known && !desktop->facts.has_dir
+         && (desktop->facts.machine == USHER_MACHINE_NONE || desktop->facts.machine == USHER_MACHINE_FOREIGN);
+}
+
+void
+usher_engine_apply (UsherEngine *engine, const UsherSyncAnswer *answer)
+{
+  g_autoptr (GHashTable) named = g_hash_table_new (g_str_hash, g_str_equal);
+  for (guint i = 0; i < answer->desktops->len; i++)
+    {
+      const UsherWantedDesktop *wanted = answer->desktops->pdata[i];
+      Desktop *desktop = ensure (engine, wanted->id);
+      g_hash_table_add (named, desktop->id);
+      /* A new wish, or a new try at one, is not kept waiting by the failures of another. */
+      if (desktop->wanted == NULL || desktop->wanted->wanted != wanted->wanted
+          || desktop->wanted->restart_revision != wanted->restart_revision)
+        desktop->tried.retry_at = 0;
+      g_clear_pointer (&desktop->wanted, usher_wanted_desktop_free);
+      desktop->wanted = copy_wanted (wanted);
+      update_seen (desktop);
+      go_on (desktop);
+    }
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init (&iter, engine->desktops);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      Desktop *desktop = value;
+      if (is_over (NULL, desktop, named))
+        g_hash_table_iter_remove (&iter);
+      else if (!g_hash_table_contains (named, desktop->id))
+        g_clear_pointer (&desktop->wanted, usher_wanted_desktop_free);
+    }
+}
+
+void
+usher_engine_report (const UsherEngine *engine, GPtrArray *into)
+{
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init (&iter, engine->desktops);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      const Desktop *desktop = value;
+      UsherSeenDesktop *seen = g_new0 (UsherSeenDesktop, 1);
+      g_strlcpy (seen->id, desktop->id, sizeof seen->id);
+      seen->state = desktop->facts.known || desktop->seen == USHER_SEEN_FAILED ? desktop->seen : USHER_SEEN_CREATING;
+      seen->reason = g_strdup (desktop->reason);
+      seen->console_revision = desktop->facts.console_revision;
+      seen->restart_revision = desktop->facts.restart_revision;
+      seen->starts = desktop->facts.starts;
+      g_ptr_array_add (into, seen);
+    }
+}
+
+UsherEngine *
+usher_engine_new (const UsherGround *ground, UsherWorkers *workers, gint64 shutdown_ms, UsherEngineChanged changed, gpointer user_data)
+{
+  UsherEngine *engine = g_new0 (UsherEngine, 1);
+  engine->ground = ground;
+  engine->workers = workers;
+  engine->shutdown_ms = shutdown_ms;
+  engine->changed = changed;
+  engine->user_data = user_data;
+  engine->desktops = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, desktop_drop);
+  return engine;
+}
+
+void
+usher_engine_free (UsherEngine *engine)
+{
+  g_clear_handle_id (&engine->scan_timer, g_source_remove);
+  g_hash_table_unref (engine->desktops);
+  g_free (engine);
+}

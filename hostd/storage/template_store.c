@@ -1,0 +1,234 @@
+#include "hostd/storage/template_store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "common/json.h"
+#include "common/log.h"
+
+#define CHUNK (1024 * 1024)
+
+struct _UsherTemplateStore {
+  char *dir;
+  GMutex lock;         /* guards the rest; held while a disk is read, so that it is read once */
+  GHashTable *checked; /* "path inode size mtime" → SHA-256 in hexadecimal */
+  GHashTable *told;    /* broken versions that the log has: "NAME/VERSION" → message */
+};
+
+UsherTemplateStore *
+usher_template_store_new (const char *dir)
+{
+  UsherTemplateStore *store = g_new0 (UsherTemplateStore, 1);
+  store->dir = g_strdup (dir);
+  g_mutex_init (&store->lock);
+  store->checked = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  store->told = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  return store;
+}
+
+void
+usher_template_store_free (UsherTemplateStore *store)
+{
+  g_hash_table_unref (store->checked);
+  g_hash_table_unref (store->told);
+  g_mutex_clear (&store->lock);
+  g_free (store->dir);
+  g_free (store);
+}
+
+void
+usher_template_files_free (UsherTemplateFiles *files)
+{
+  usher_template_manifest_free (files->manifest);
+  g_free (files->kernel);
+  g_free (files->initrd);
+  g_free (files->disk);
+  g_free (files);
+}
+
+static gboolean
+broken (GError **error, const char *path, const char *why)
+{
+  g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID, "broken image: %s: %s", path, why);
+  return FALSE;
+}
+
+/* `*out` becomes DIR/FILE, which must be a file that is not empty; NULL when `file` is. */
+static gboolean
+find_file (const char *dir, const char *file, char **out, GError **error)
+{
+  if (file == NULL)
+    return TRUE;
+  g_autofree char *path = g_build_filename (dir, file, NULL);
+  struct stat found;
+  if (lstat (path, &found) < 0)
+    return broken (error, path, g_strerror (errno));
+  if (!S_ISREG (found.st_mode) || found.st_size == 0)
+    return broken (error, path, "must be a file that is not empty");
+  *out = g_steal_pointer (&path);
+  return TRUE;
+}
+
+/* The manifest must be about the version whose folder it is in. */
+static UsherTemplateManifest *
+read_manifest (const char *dir, const char *name, gint64 version, GError **error)
+{
+  g_autofree char *path = g_build_filename (dir, "manifest.json", NULL);
+  g_autoptr (GError) problem = NULL;
+  json_auto_t *document = usher_json_read_file (path, &problem);
+  g_autoptr (UsherTemplateManifest) manifest = document != NULL ? usher_template_manifest_parse (document, path, &problem) : NULL;
+  if (manifest == NULL)
+    {
+      gboolean missing = g_error_matches (problem, USHER_ERROR, USHER_ERROR_MISSING);
+      g_set_error (error, USHER_ERROR, missing ? USHER_ERROR_MISSING : USHER_ERROR_INVALID,
+                   missing ? "this host has no template %s/%" G_GINT64_FORMAT ": %s"
+                           : "broken image: template %s/%" G_GINT64_FORMAT ": %s", name, version, problem->message);
+      return NULL;
+    }
+  if (!g_str_equal (manifest->name, name) || manifest->version != version)
+    {
+      broken (error, path, "is about another template or version");
+      return NULL;
+    }
+  return g_steal_pointer (&manifest);
+}
+
+UsherTemplateFiles *
+usher_template_store_open (UsherTemplateStore *store, const char *name, gint64 version, GError **error)
+{
+  if (!usher_template_name_is_valid (name) || version < 1)
+    {
+      g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID, "«%s» is no template's name", name != NULL ? name : "");
+      return NULL;
+    }
+  g_autofree char *number = g_strdup_printf ("%" G_GINT64_FORMAT, version);
+  g_autofree char *dir = g_build_filename (store->dir, name, number, NULL);
+  UsherTemplateManifest *manifest = read_manifest (dir, name, version, error);
+  if (manifest == NULL)
+    return NULL;
+  g_autoptr (UsherTemplateFiles) files = g_new0 (UsherTemplateFiles, 1);
+  files->manifest = manifest;
+  if (!find_file (dir, manifest->kernel_file, &files->kernel, error)
+      || !find_file (dir, manifest->initrd_file, &files->initrd, error)
+      || !find_file (dir, manifest->disk_file, &files->disk, error))
+    return NULL;
+  return g_steal_pointer (&files);
+}
+
+/* ---- listing ---- */
+
+/* Says once what is wrong with a version. */
+static void
+tell_once (UsherTemplateStore *store, const char *version, const char *message)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&store->lock);
+  const char *before = g_hash_table_lookup (store->told, version);
+  if (before != NULL && g_str_equal (before, message))
+    return;
+  g_hash_table_insert (store->told, g_strdup (version), g_strdup (message));
+  usher_log (USHER_LOG_WARNING, NULL, "template %s is not usable: %s", version, message);
+}
+
+static void
+list_versions (UsherTemplateStore *store, const char *name, GPtrArray *into)
+{
+  g_autofree char *path = g_build_filename (store->dir, name, NULL);
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  const char *entry;
+  while (dir != NULL && (entry = g_dir_read_name (dir)) != NULL)
+    {
+      gint64 version;
+      g_autoptr (GError) problem = NULL;
+      if (!g_ascii_string_to_signed (entry, 10, 1, G_MAXINT32, &version, NULL) || entry[0] == '0')
+        continue; /* a build's temporary folder, or nothing of ours */
+      g_autofree char *full = g_strdup_printf ("%s/%s", name, entry);
+      g_autoptr (UsherTemplateFiles) files = usher_template_store_open (store, name, version, &problem);
+      if (files != NULL)
+        g_ptr_array_add (into, g_steal_pointer (&full));
+      else if (!g_error_matches (problem, USHER_ERROR, USHER_ERROR_MISSING)) /* no manifest yet: still being built */
+        tell_once (store, full, problem->message);
+    }
+}
+
+static gint
+compare_names (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(const char *const *) a, *(const char *const *) b);
+}
+
+char **
+usher_template_store_list (UsherTemplateStore *store)
+{
+  GPtrArray *names = g_ptr_array_new ();
+  g_autoptr (GDir) dir = g_dir_open (store->dir, 0, NULL);
+  const char *entry;
+  while (dir != NULL && (entry = g_dir_read_name (dir)) != NULL)
+    if (usher_template_name_is_valid (entry))
+      list_versions (store, entry, names);
+  g_ptr_array_sort (names, compare_names);
+  g_ptr_array_add (names, NULL);
+  return (char **) g_ptr_array_free (names, FALSE);
+}
+
+/* ---- checking the disk ---- */
+
+static char *
+sum_file (int fd, const char *path, GError **error)
+{
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+  g_autofree guchar *bytes = g_malloc (CHUNK);
+  gssize length;
+  while ((length = read (fd, bytes, CHUNK)) != 0)
+    {
+      if (length < 0 && errno == EINTR)
+        continue;
+      if (length < 0)
+        {
+          broken (error, path, g_strerror (errno));
+          return NULL;
+        }
+      g_checksum_update (sum, bytes, length);
+    }
+  return g_strdup (g_checksum_get_string (sum));
+}
+
+/* Borrowed from the table; called with the lock held. */
+static const char *
+sum_of (UsherTemplateStore *store, const char *path, int fd, GError **error)
+{
+  struct stat found;
+  if (fstat (fd, &found) < 0)
+    {
+      broken (error, path, g_strerror (errno));
+      return NULL;
+    }
+  g_autofree char *key = g_strdup_printf ("%s %ju %ju %jd.%09ld", path, (uintmax_t) found.st_ino, (uintmax_t) found.st_size,
+                                          (intmax_t) found.st_mtim.tv_sec, found.st_mtim.tv_nsec);
+  const char *known = g_hash_table_lookup (store->checked, key);
+  char *sum = known == NULL ? sum_file (fd, path, error) : NULL;
+  if (sum == NULL)
+    return known;
+  g_hash_table_insert (store->checked, g_steal_pointer (&key), sum);
+  return sum;
+}
+
+gboolean
+usher_template_store_check_disk (UsherTemplateStore *store, const UsherTemplateFiles *files, GError **error)
+{
+  if (files->disk == NULL)
+    return TRUE;
+  int fd = open (files->disk, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0)
+    return broken (error, files->disk, g_strerror (errno));
+  g_mutex_lock (&store->lock);
+  const char *sum = sum_of (store, files->disk, fd, error);
+  gboolean same = sum != NULL && g_str_equal (sum, files->manifest->disk_sha256);
+  g_mutex_unlock (&store->lock);
+  close (fd);
+  return same || (sum == NULL ? FALSE : broken (error, files->disk, "its SHA-256 is not the manifest's"));
+}

@@ -1,0 +1,289 @@
+#include "hostd/sync/client.h"
+
+#include <libsoup/soup.h>
+
+#include "common/error.h"
+#include "common/json.h"
+#include "common/log.h"
+
+#define SYNC_PATH "/host/v1/sync"
+#define ANSWER_MAX (32 * 1024 * 1024)
+#define COALESCE_MS 30   /* changes that come together go together */
+#define CONFIRM_MS 2000  /* see send_now() */
+#define NO_ANSWER_S (USHER_SYNC_WAIT_MAX_S + 20)
+
+struct _UsherSyncClient {
+  SoupSession *session;
+  GTlsCertificate *certificate;
+  char *url, *deployment, *host;
+  UsherSyncFill fill;
+  UsherSyncApply apply;
+  gpointer user_data;
+  GCancellable *cancellable;
+  gint64 version;         /* of the wanted set last applied */
+  guint64 sent, applied;  /* number of the last request sent; of the one whose answer was applied last */
+  gint64 poll_sent_at;    /* monotonic ms */
+  gboolean polling, asking; /* the waiting request, the immediate one, is out */
+  gboolean again;         /* changed while asking */
+  guint failures;
+  guint now_timer, confirm_timer, retry_timer;
+};
+
+/* One request on its way. */
+typedef struct {
+  UsherSyncClient *client;
+  SoupMessage *message;
+  guint64 number;
+  gboolean poll;
+} Call;
+
+static void send_now (UsherSyncClient *client);
+static void send_poll (UsherSyncClient *client);
+
+guint
+usher_sync_backoff_ms (guint failures, double random)
+{
+  guint full = (guint) MIN ((guint64) 500 << MIN (MAX (failures, 1) - 1, 10), 15000);
+  return full / 2 + (guint) (random * full / 2);
+}
+
+/* ---- answers ---- */
+
+static UsherSyncAnswer *
+read_answer (const UsherSyncClient *client, SoupMessage *message, GBytes *body, GError **error)
+{
+  gsize length;
+  const char *text = g_bytes_get_data (body, &length);
+  guint status = soup_message_get_status (message);
+  if (status != SOUP_STATUS_OK)
+    {
+      g_set_error (error, USHER_ERROR, USHER_ERROR_UNAVAILABLE, "the broker answers %u: %.*s", status, (int) MIN (length, 300), text);
+      return NULL;
+    }
+  if (length > ANSWER_MAX)
+    {
+      g_set_error (error, USHER_ERROR, USHER_ERROR_TOO_LARGE, "the broker's answer has %" G_GSIZE_FORMAT " bytes", length);
+      return NULL;
+    }
+  json_auto_t *json = usher_json_parse (text, length, "the broker's answer", error);
+  g_autoptr (UsherSyncAnswer) answer = json != NULL ? usher_sync_answer_from_json (json, error) : NULL;
+  if (answer == NULL)
+    return NULL;
+  if (!g_str_equal (answer->deployment, client->deployment) || !g_str_equal (answer->host, client->host))
+    {
+      g_set_error (error, USHER_ERROR, USHER_ERROR_REFUSED, "the broker is of deployment %s and speaks to host %s: not obeyed",
+                   answer->deployment, answer->host);
+      return NULL;
+    }
+  return g_steal_pointer (&answer);
+}
+
+/* Answers may overtake each other. An older version counts only from a request sent after the one last applied:
+ * then the broker's records went back (a restored database), and they are the truth. */
+static gboolean
+is_news (const UsherSyncClient *client, const Call *call, const UsherSyncAnswer *answer)
+{
+  return answer->version >= client->version || call->number > client->applied;
+}
+
+static gboolean
+on_retry (gpointer data)
+{
+  UsherSyncClient *client = data;
+  client->retry_timer = 0;
+  send_now (client);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+failed (UsherSyncClient *client, const GError *problem)
+{
+  client->failures++;
+  if (client->retry_timer != 0)
+    return;
+  guint pause_ms = usher_sync_backoff_ms (client->failures, g_random_double ());
+  usher_log (client->failures == 1 ? USHER_LOG_WARNING : USHER_LOG_DEBUG, NULL,
+             "sync: %s; desktops go on, and the broker is asked again in %u ms", problem->message, pause_ms);
+  client->retry_timer = g_timeout_add (pause_ms, on_retry, client);
+}
+
+static void
+succeeded (UsherSyncClient *client, const Call *call, const UsherSyncAnswer *answer)
+{
+  if (client->failures > 0)
+    usher_log (USHER_LOG_NOTICE, NULL, "sync: the broker answers again");
+  client->failures = 0;
+  g_clear_handle_id (&client->retry_timer, g_source_remove);
+  if (is_news (client, call, answer))
+    {
+      client->version = answer->version;
+      client->applied = MAX (client->applied, call->number);
+      client->apply (answer, client->user_data);
+    }
+  if (!client->polling)
+    send_poll (client);
+}
+
+static void
+call_free (Call *call)
+{
+  g_object_unref (call->message);
+  g_free (call);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Call, call_free)
+
+static void
+on_answer (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (Call) call = user_data;
+  g_autoptr (GError) problem = NULL;
+  g_autoptr (GBytes) body = soup_session_send_and_read_finish (SOUP_SESSION (source), result, &problem);
+  if (g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return; /* the client is being freed */
+  UsherSyncClient *client = call->client;
+  gboolean *out = call->poll ? &client->polling : &client->asking;
+  *out = FALSE;
+  g_autoptr (UsherSyncAnswer) answer = body != NULL ? read_answer (client, call->message, body, &problem) : NULL;
+  if (answer == NULL)
+    failed (client, problem);
+  else
+    succeeded (client, call, answer);
+  if (!client->asking && client->again && client->failures == 0)
+    send_now (client);
+}
+
+/* ---- requests ---- */
+
+static gboolean
+send_request (UsherSyncClient *client, gboolean poll)
+{
+  g_autoptr (UsherSyncRequest) request = usher_sync_request_new ();
+  if (!client->fill (request, client->user_data))
+    return FALSE;
+  request->deployment = g_strdup (client->deployment);
+  request->after = client->version;
+  request->wait_s = poll ? USHER_SYNC_WAIT_MAX_S : 0;
+  json_auto_t *json = usher_sync_request_to_json (request);
+  char *line = usher_json_to_line (json);
+  g_autoptr (GBytes) body = g_bytes_new_take (line, strlen (line));
+  Call *call = g_new0 (Call, 1);
+  *call = (Call) { client, soup_message_new (SOUP_METHOD_POST, client->url), ++client->sent, poll };
+  soup_message_set_tls_client_certificate (call->message, client->certificate);
+  soup_message_set_request_body_from_bytes (call->message, "application/json", body);
+  soup_session_send_and_read_async (client->session, call->message, G_PRIORITY_DEFAULT, client->cancellable, on_answer, call);
+  return TRUE;
+}
+
+static void
+send_poll (UsherSyncClient *client)
+{
+  client->polling = send_request (client, TRUE);
+  client->poll_sent_at = g_get_monotonic_time () / 1000;
+}
+
+static gboolean
+on_confirm (gpointer data)
+{
+  UsherSyncClient *client = data;
+  client->confirm_timer = 0;
+  usher_sync_client_changed (client);
+  return G_SOURCE_REMOVE;
+}
+
+/* A poll that was sent just before may reach the broker after this, with the older news: then say it once more. */
+static void
+send_now (UsherSyncClient *client)
+{
+  if (client->asking)
+    {
+      client->again = TRUE;
+      return;
+    }
+  client->again = FALSE;
+  client->asking = send_request (client, FALSE);
+  if (client->asking && client->polling && client->confirm_timer == 0
+      && g_get_monotonic_time () / 1000 < client->poll_sent_at + CONFIRM_MS)
+    client->confirm_timer = g_timeout_add (CONFIRM_MS, on_confirm, client);
+}
+
+static gboolean
+on_now (gpointer data)
+{
+  UsherSyncClient *client = data;
+  client->now_timer = 0;
+  send_now (client);
+  return G_SOURCE_REMOVE;
+}
+
+void
+usher_sync_client_changed (UsherSyncClient *client)
+{
+  if (client->retry_timer != 0 || client->now_timer != 0)
+    return; /* the next try says it all */
+  client->now_timer = g_timeout_add (COALESCE_MS, on_now, client);
+}
+
+/* ---- life ---- */
+
+static gboolean
+invalid (GError **error, const char *what, const GError *problem)
+{
+  g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID, "%s: %s", what, problem->message);
+  return FALSE;
+}
+
+static gboolean
+open_session (UsherSyncClient *client, const UsherSyncConfig *config, GError **error)
+{
+  g_autoptr (GError) problem = NULL;
+  client->certificate = g_tls_certificate_new_from_files (config->certificate, config->key, &problem);
+  if (client->certificate == NULL)
+    return invalid (error, config->certificate, problem);
+  g_autoptr (GTlsDatabase) trusted = g_tls_file_database_new (config->ca, &problem);
+  if (trusted == NULL)
+    return invalid (error, config->ca, problem);
+  g_autoptr (GUri) uri = g_uri_parse (config->url, SOUP_HTTP_URI_FLAGS, &problem);
+  if (uri == NULL)
+    return invalid (error, config->url, problem);
+  if (!g_str_equal (g_uri_get_scheme (uri), "https"))
+    {
+      g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID, "%s: must begin with https://", config->url);
+      return FALSE;
+    }
+  g_autoptr (GUri) full = g_uri_parse_relative (uri, SYNC_PATH, SOUP_HTTP_URI_FLAGS, NULL);
+  client->url = g_uri_to_string (full);
+  client->session = soup_session_new_with_options ("tls-database", trusted, "timeout", NO_ANSWER_S, "idle-timeout", 60,
+                                                   "proxy-resolver", NULL, NULL); /* the broker is reached directly */
+  return TRUE;
+}
+
+UsherSyncClient *
+usher_sync_client_new (const UsherSyncConfig *config, UsherSyncFill fill, UsherSyncApply apply, gpointer user_data, GError **error)
+{
+  g_autoptr (UsherSyncClient) client = g_new0 (UsherSyncClient, 1);
+  client->cancellable = g_cancellable_new ();
+  client->fill = fill;
+  client->apply = apply;
+  client->user_data = user_data;
+  client->deployment = g_strdup (config->deployment);
+  client->host = g_strdup (config->host);
+  if (!open_session (client, config, error))
+    return NULL;
+  return g_steal_pointer (&client);
+}
+
+void
+usher_sync_client_free (UsherSyncClient *client)
+{
+  g_cancellable_cancel (client->cancellable);
+  g_clear_handle_id (&client->now_timer, g_source_remove);
+  g_clear_handle_id (&client->confirm_timer, g_source_remove);
+  g_clear_handle_id (&client->retry_timer, g_source_remove);
+  g_clear_object (&client->session);
+  g_clear_object (&client->certificate);
+  g_clear_object (&client->cancellable);
+  g_free (client->url);
+  g_free (client->deployment);
+  g_free (client->host);
+  g_free (client);
+}

@@ -1,0 +1,16 @@
+/* The connection to libvirt that the calls of virt.h share. Private to hostd/virt. */
+#pragma once
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include "hostd/virt/virt.h"
+
+/* A reference to the open connection (virConnectClose() it), opened anew if need be. */
+virConnectPtr usher_virt_connect (UsherVirt *virt, GError **error);
+
+const char *usher_virt_deployment (const UsherVirt *virt);
+
+/* Whether it is libvirt's test driver, which lacks devices, agents and some flags. */
+gboolean usher_virt_is_test (const UsherVirt *virt);
+
+/* Sets *error from libvirt's last error of this thread; `what` says what was tried. Returns FALSE. */
+gboolean usher_virt_failed (GError **error, const char *what);

@@ -1,0 +1,213 @@
+#include "hostd/virt/domain_xml.h"
+
+#include <string.h>
+
+#include "common/error.h"
+
+static void add (GString *xml, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
+/* Appends; every %s is escaped for text and for attributes in either quote. */
+static void
+add (GString *xml, const char *format, ...)
+{
+  va_list arguments;
+  va_start (arguments, format);
+  g_autofree char *text = g_markup_vprintf_escaped (format, arguments);
+  va_end (arguments);
+  g_string_append (xml, text);
+}
+
+void
+usher_domain_mac (const char *id, char out[18])
+{
+  guint8 digest[32];
+  gsize length = sizeof digest;
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+  g_checksum_update (sum, (const guchar *) id, -1);
+  g_checksum_get_digest (sum, digest, &length);
+  g_snprintf (out, 18, "52:54:%02x:%02x:%02x:%02x", digest[0], digest[1], digest[2], digest[3]);
+}
+
+/* libvirt's time format; UTC. */
+static char *
+format_time (gint64 unix_s)
+{
+  g_autoptr (GDateTime) time = g_date_time_new_from_unix_utc (unix_s);
+  return time != NULL ? g_date_time_format (time, "%Y-%m-%dT%H:%M:%S") : g_strdup ("1970-01-01T00:00:01");
+}
+
+static void
+add_graphics (GString *xml, const char *secret, gint64 valid_until)
+{
+  g_autofree char *until = format_time (valid_until);
+  add (xml, "<graphics type='spice' autoport='yes' listen='127.0.0.1' passwd='%s' passwdValidTo='%s' connected='keep'>"
+       "<listen type='address' address='127.0.0.1'/><image compression='auto_glz'/>"
+       "<clipboard copypaste='yes'/><filetransfer enable='yes'/></graphics>", secret, until);
+}
+
+char *
+usher_domain_xml_graphics (const char *secret, gint64 valid_until)
+{
+  GString *xml = g_string_sized_new (1024); /* grown, it would leave copies of the secret behind */
+  add_graphics (xml, secret, valid_until);
+  return g_string_free (xml, FALSE);
+}
+
+static void
+add_head (GString *xml, const UsherDomainSpec *spec)
+{
+  add (xml, "<domain type='%s'><name>usher-%s</name><uuid>%s</uuid><title>%s</title>", spec->domain_type, spec->id, spec->id,
+       spec->name);
+  add (xml, "<metadata><usher:desktop xmlns:usher='" USHER_XML_DESKTOP_URI "' deployment='%s'/></metadata>",
+       spec->deployment);
+  add (xml, "<memory unit='MiB'>%" G_GINT64_FORMAT "</memory><vcpu>%" G_GINT64_FORMAT "</vcpu>", spec->ram_mib, spec->vcpus);
+}
+
+static void
+add_boot (GString *xml, const UsherDomainSpec *spec)
+{
+  add (xml, "<os><type arch='x86_64' machine='%s'>hvm</type>", spec->machine);
+  if (spec->kernel != NULL)
+    add (xml, "<kernel>%s</kernel><initrd>%s</initrd><cmdline>%s systemd.hostname=%s</cmdline>", spec->kernel, spec->initrd,
+         spec->cmdline, spec->name);
+  else
+    add (xml, "<boot dev='hd'/>");
+  add (xml, "</os><features><acpi/><apic/></features>");
+  /* Under emulation there is no host model worth having: give the guest all that QEMU can do. */
+  add (xml, "<cpu mode='%s'/>", g_str_equal (spec->domain_type, "kvm") ? "host-passthrough" : "maximum");
+  add (xml, "<genid/><clock offset='utc'><timer name='rtc' tickpolicy='catchup'/><timer name='hpet' present='no'/></clock>");
+  add (xml, "<on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot><on_crash>destroy</on_crash>");
+}
+
+static void
+add_disk (GString *xml, const UsherDomainSpec *spec)
+{
+  if (spec->disk == NULL)
+    return;
+  /* The base stays as it is: shared, read-only and never handed to QEMU's user. */
+  add (xml, "<disk type='file' device='disk'><driver name='qemu' type='qcow2' discard='unmap' detect_zeroes='unmap'/>"
+       "<source file='%s'/><backingStore type='file'><format type='qcow2'/>"
+       "<source file='%s'><seclabel model='dac' relabel='no'/></source><backingStore/></backingStore>"
+       "<target dev='vda' bus='virtio'/></disk>", spec->disk, spec->base);
+}
+
+static void
+add_network (GString *xml, const UsherDomainSpec *spec)
+{
+  char mac[18];
+  usher_domain_mac (spec->id, mac);
+  if (spec->network != NULL)
+    add (xml, "<interface type='network'><mac address='%s'/><source network='%s'/><model type='virtio'/>"
+         "<port isolated='yes'/></interface>", mac, spec->network); /* desktops do not reach each other */
+  else
+    add (xml, "<interface type='user'><mac address='%s'/><model type='virtio'/></interface>", mac);
+}
+
+static void
+add_devices (GString *xml, const UsherDomainSpec *spec)
+{
+  add (xml, "<devices>");
+  add_disk (xml, spec);
+  add_network (xml, spec);
+  add (xml, "<controller type='usb' model='qemu-xhci'/>"
+       "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
+       "<channel type='spicevmc'><target type='virtio' name='com.redhat.spice.0'/></channel>"
+       "<redirdev bus='usb' type='spicevmc'/><redirdev bus='usb' type='spicevmc'/>"
+       "<input type='tablet' bus='usb'/><sound model='ich9'/><audio id='1' type='spice'/>"
+       "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>"
+       "<memballoon model='virtio' freePageReporting='on'><stats period='5'/></memballoon>");
+  add (xml, "<serial type='file'><source path='%s' append='on'/><target port='0'/></serial>", spec->serial_log);
+  add (xml, "<video><model type='%s'/></video>", spec->video);
+  add_graphics (xml, spec->first_secret, 1);
+  add (xml, "</devices>");
+}
+
+char *
+usher_domain_xml (const UsherDomainSpec *spec)
+{
+  GString *xml = g_string_sized_new (8192);
+  add_head (xml, spec);
+  if (g_str_equal (spec->domain_type, "test")) /* libvirt's test driver has no machines and no devices */
+    add (xml, "<os><type>hvm</type></os>");
+  else
+    {
+      add_boot (xml, spec);
+      add_devices (xml, spec);
+    }
+  add (xml, "</domain>");
+  return g_string_free (xml, FALSE);
+}
+
+char *
+usher_domain_xml_run (const UsherDomainRun *run)
+{
+  return g_strdup_printf ("<run start='%" G_GINT64_FORMAT "' started_at='%" G_GINT64_FORMAT "' ready='%d' console='%" G_GINT64_FORMAT
+                          "'/>", run->start, run->started_at, run->ready, run->console_revision);
+}
+
+/* ---- reading ---- */
+
+typedef struct {
+  const char *deployment;
+  UsherDomainReading reading;
+} Reader;
+
+static const char *
+attribute (const char *const *names, const char *const *values, const char *name)
+{
+  for (gsize i = 0; names[i] != NULL; i++)
+    if (g_str_equal (names[i], name))
+      return values[i];
+  return "";
+}
+
+static gint64
+number (const char *const *names, const char *const *values, const char *name)
+{
+  return g_ascii_strtoll (attribute (names, values, name), NULL, 10);
+}
+
+/* Whether one of the element's own xmlns attributes is `uri`: libvirt writes them on the element itself. */
+static gboolean
+has_namespace (const char *const *names, const char *const *values, const char *uri)
+{
+  for (gsize i = 0; names[i] != NULL; i++)
+    if (g_str_has_prefix (names[i], "xmlns") && g_str_equal (values[i], uri))
+      return TRUE;
+  return FALSE;
+}
+
+static void
+on_element (GMarkupParseContext *context, const char *element, const char **names, const char **values, gpointer user_data,
+            GError **error)
+{
+  Reader *reader = user_data;
+  UsherDomainReading *reading = &reader->reading;
+  const char *const *keys = names, *const *texts = values;
+  if (has_namespace (keys, texts, USHER_XML_DESKTOP_URI))
+    reading->ours = g_str_equal (attribute (keys, texts, "deployment"), reader->deployment);
+  else if (has_namespace (keys, texts, USHER_XML_RUN_URI))
+    reading->run = (UsherDomainRun) { .start = number (keys, texts, "start"),
+                                      .started_at = number (keys, texts, "started_at"),
+                                      .ready = number (keys, texts, "ready") != 0,
+                                      .console_revision = number (keys, texts, "console") };
+  else if (g_str_equal (element, "graphics") && g_str_equal (attribute (keys, texts, "type"), "spice"))
+    reading->spice_port = CLAMP (number (keys, texts, "port"), 0, 65535);
+}
+
+gboolean
+usher_domain_xml_read (const char *xml, const char *deployment, UsherDomainReading *out, GError **error)
+{
+  static const GMarkupParser parser = { .start_element = on_element };
+  Reader reader = { .deployment = deployment };
+  g_autoptr (GError) problem = NULL;
+  g_autoptr (GMarkupParseContext) context = g_markup_parse_context_new (&parser, 0, &reader, NULL);
+  if (!g_markup_parse_context_parse (context, xml, (gssize) strlen (xml), &problem)
+      || !g_markup_parse_context_end_parse (context, &problem))
+    {
+      g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID, "libvirt's XML of a domain: %s", problem->message);
+      return FALSE;
+    }
+  *out = reader.reading;
+  return TRUE;
+}

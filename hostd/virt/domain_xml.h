@@ -1,0 +1,57 @@
+/* libvirt's domain XML: writing a desktop's domain, reading what we need of a live one. Pure: no libvirt
+ * here, so that it is tested by itself. Everything that comes from elsewhere is escaped. */
+#pragma once
+#include <glib.h>
+#include "common/id.h"
+
+/* Our metadata elements. The first marks a domain as ours and lives as long as its definition; the second is
+ * set on the live domain only, so it says what holds of this run and vanishes with it. */
+#define USHER_XML_DESKTOP_URI "urn:usher:desktop:1"
+#define USHER_XML_RUN_URI "urn:usher:run:1"
+#define USHER_XML_RUN_PREFIX "usher-run"
+
+/* What a domain is made from. Borrowed strings; paths absolute. */
+typedef struct {
+  const char *id;          /* desktop id; the domain's UUID */
+  const char *name;        /* the guest's host name */
+  const char *deployment;
+  const char *domain_type; /* kvm | qemu | test */
+  const char *machine;     /* e.g. pc-q35-7.2 */
+  const char *video;       /* qxl | virtio | vga */
+  const char *kernel, *initrd, *cmdline; /* kernel NULL: the disk boots */
+  const char *disk, *base; /* overlay and its backing file; both NULL: no disk */
+  const char *serial_log;
+  const char *network;     /* libvirt network; NULL: user networking */
+  const char *first_secret; /* nobody learns it, and it has expired already */
+  gint64 vcpus, ram_mib;
+} UsherDomainSpec;
+
+/* The whole <domain>; owned by the caller. */
+char *usher_domain_xml (const UsherDomainSpec *spec);
+
+/* The <graphics> element alone, as usher_domain_xml() writes it, with another password: for changing it on the
+ * live domain. Sessions that are connected stay. `valid_until` in Unix seconds. Owned by the caller: zero it. */
+char *usher_domain_xml_graphics (const char *secret, gint64 valid_until);
+
+/* What holds of one run of a domain: kept as metadata on the live domain. */
+typedef struct {
+  gint64 start;            /* which start this is, from 1; 0: unknown */
+  gint64 started_at;       /* Unix seconds */
+  gboolean ready;          /* its readiness rule held once since */
+  gint64 console_revision; /* the console secret in force; 0 none */
+} UsherDomainRun;
+
+char *usher_domain_xml_run (const UsherDomainRun *run);
+
+/* What we read from a domain's XML. */
+typedef struct {
+  gboolean ours;        /* has our metadata, of `deployment` */
+  UsherDomainRun run;   /* zeros when there is none */
+  int spice_port;       /* 0: none */
+} UsherDomainReading;
+
+/* Reads libvirt's XML; INVALID when it can't be read. */
+gboolean usher_domain_xml_read (const char *xml, const char *deployment, UsherDomainReading *out, GError **error);
+
+/* A MAC address that depends on the id alone: 52:54 and 32 bits of its hash. `out` holds 18 bytes. */
+void usher_domain_mac (const char *id, char out[18]);
