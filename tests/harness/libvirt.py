@@ -17,8 +17,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 import uuid
+
+from harness.wait import wait_until
 
 DAEMONS = {
     # virtlogd first: without it no domain starts.
@@ -27,18 +28,6 @@ DAEMONS = {
     "libvirtd": ("/usr/sbin/libvirtd", "/run/libvirt/libvirt-sock"),
 }
 PRIVATE = ("/run/libvirt", "/var/lib/libvirt", "/etc/libvirt", "/var/log/libvirt", "/var/cache/libvirt")
-
-
-def wait_until(condition, seconds, what, interval=0.1):
-    """Asks `condition` until it is true; its last value. Fails with `what` after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(interval)
 
 
 class PrivateLibvirt:

@@ -1,0 +1,111 @@
+"""One host under test: a fake broker, a state directory, usher-hostd; with a private libvirt, or libvirt's test driver."""
+import json
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import uuid
+
+from fakes.fake_broker import FakeBroker
+from harness.daemon import Daemon
+from harness.pki import Pki
+from harness.templates import build_dir, tiny_templates
+from harness.wait import wait_until
+
+READY_S = 120   # a guest under emulation on a busy machine
+
+
+class Rig:
+    """`libvirt` is a PrivateLibvirt, or None for libvirt's test driver."""
+
+    def __init__(self, libvirt=None, state_dir=None, templates=None, **settings):
+        self.libvirt = libvirt
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="usher-hostd-"))
+        self.root.chmod(0o711)
+        self.state = pathlib.Path(state_dir or self.root / "state")
+        self.state.mkdir(exist_ok=True)
+        self.state.chmod(0o711)
+        self.run = self.root / "run"
+        self.fault_file = self.root / "fault"
+        self.broker = FakeBroker(Pki(self.root / "pki"), self.root)
+        self.config = self.root / "hostd.conf"
+        self.templates = pathlib.Path(templates or self.root / "templates")
+        if templates is None:
+            shutil.copytree(tiny_templates() / "tiny", self.templates / "tiny")
+        self.write_config(**settings)
+        self.hostd = Daemon("hostd", [build_dir() / "usher-hostd", "--config", self.config], self.root,
+                            inside=libvirt.inside if libvirt else None)
+
+    def write_config(self, **settings):
+        values = {"name": "kvm1", "state_dir": self.state, "template_dir": self.templates, "run_dir": self.run,
+                  "libvirt_uri": "qemu:///system" if self.libvirt else "test:///default", "disk_reserve_mib": 16, "shutdown_s": 20,
+                  "log_level": "debug", **settings}
+        host = self.root / "host"
+        files = {"certificate": "host.pem", "key": "host.key", "ca": "ca.pem", "grant_key": "grant.pub", "identity": "host.json"}
+        lines = ["[hostd]", *[f"{key} = {value}" for key, value in values.items()],
+                 "[broker]", *[f"{key} = {host / name}" for key, name in files.items()],
+                 "[door]", f"listen = unix:{self.root}/door.sock"]
+        self.config.write_text("\n".join(lines) + "\n")
+
+    def join(self, token=None, check=True, *options):
+        file = self.root / "token"
+        file.write_text(token or self.broker.token("kvm1"))
+        return subprocess.run([build_dir() / "usher-hostd", "join", "--config", self.config, "--broker", self.broker.url,
+                               "--token-file", file, *options], capture_output=True, text=True, check=check)
+
+    def start(self, **environment):
+        self.hostd.start(wait_s=0, **environment)
+        return self
+
+    def stop(self):
+        """Ends hostd and the broker; removes the directory."""
+        self.hostd.stop()
+        if self.broker.server:
+            self.broker.stop()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def __enter__(self):
+        self.join()
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+    # -- asking -------------------------------------------------------------------------------------
+
+    def wait_state(self, desktop, states, seconds=READY_S, **members):
+        """Waits until the desktop is reported in one of `states` (a word or several) with `members` as given."""
+        wanted = states.split()
+
+        def reached():
+            seen = self.broker.seen(desktop)
+            return seen if seen.get("state") in wanted and all(seen.get(key) == value for key, value in members.items()) else None
+        try:
+            return wait_until(reached, seconds, f"desktop {states} {members}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; seen {self.broker.seen(desktop)}\n{self.hostd.tail()}") from None
+
+    def wait_over(self, desktop, seconds=60):
+        """Waits until nothing of the desktop is left, then lets the broker forget it."""
+        self.wait_state(desktop, "absent", seconds)
+        self.broker.forget(desktop)
+        self.assert_nothing_left()
+
+    def assert_nothing_left(self):
+        assert list((self.state / "desktops").iterdir()) == []
+        assert list((self.run / "consoles").iterdir()) == []
+        if self.libvirt:
+            assert self.libvirt.virsh("list", "--all", "--name").split() == []
+            assert self.libvirt.qemu_pids() == {}
+
+    def console(self, desktop):
+        """Host and port of its SPICE server as the door reads them; None when it has none."""
+        path = self.run / "consoles" / desktop
+        return json.loads(path.read_text())["spice"] if path.exists() else None
+
+    def directory(self, desktop):
+        return self.state / "desktops" / desktop
+
+
+def new_id():
+    return str(uuid.uuid4())
