@@ -59,7 +59,7 @@ usher_call_run (UsherCall *call, UsherStep step, GError **error)
 void
 usher_call_wake (UsherCall *call)
 {
-  g_autoptr (UsherCall) owned = call;
+  g_autoptr (UsherCall) owned G_GNUC_UNUSED = call;
   g_autoptr (GError) error = NULL;
   if (call->gone) {
     call->finished = TRUE;
