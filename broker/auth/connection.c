@@ -1,6 +1,8 @@
 #include "broker/auth/connection.h"
+#include "broker/auth/watchdog.h"
 #include "common/error.h"
 #include <string.h>
+#include <sys/socket.h>
 
 #define CAP_ACTIVE_DIRECTORY "1.2.840.113556.1.4.800"
 #define CAP_LIGHTWEIGHT_DS "1.2.840.113556.1.4.1851"
@@ -53,6 +55,12 @@ speaks (const UsherConnection *connection, const char *scheme)
   return g_ascii_strncasecmp (connection->uri, scheme, strlen (scheme)) == 0;
 }
 
+static struct timeval
+to_timeval (gint64 us)
+{
+  return (struct timeval){ .tv_sec = us / G_USEC_PER_SEC, .tv_usec = us % G_USEC_PER_SEC };
+}
+
 static gint64
 until (const UsherConnection *connection, gint64 deadline_us)
 {
@@ -65,7 +73,7 @@ static gboolean
 await (UsherConnection *connection, int id, const char *what, gint64 until_us, LDAPMessage **out, GError **error)
 {
   gint64 left_us = MAX (until_us - g_get_monotonic_time (), 1);
-  struct timeval wait = { .tv_sec = left_us / G_USEC_PER_SEC, .tv_usec = left_us % G_USEC_PER_SEC };
+  struct timeval wait = to_timeval (left_us);
   int code = LDAP_SERVER_DOWN;
   int type = ldap_result (connection->ldap, id, LDAP_MSG_ALL, &wait, out);
 
@@ -77,8 +85,9 @@ await (UsherConnection *connection, int id, const char *what, gint64 until_us, L
   return fail (connection, TRUE, what, code, error);
 }
 
+/* The StartTLS operation (RFC 4511, 4.14): asks the server to expect a handshake. */
 static gboolean
-start_tls (UsherConnection *connection, gint64 until_us, GError **error)
+ask_for_tls (UsherConnection *connection, gint64 until_us, GError **error)
 {
   g_autoptr (LDAPMessage) result = NULL;
   int id, code, answer = LDAP_OTHER;
@@ -91,15 +100,27 @@ start_tls (UsherConnection *connection, gint64 until_us, GError **error)
   code = ldap_parse_result (connection->ldap, result, &answer, NULL, NULL, NULL, NULL, 0);
   if (code == LDAP_SUCCESS)
     code = answer;
-  if (code == LDAP_SUCCESS)
-    code = ldap_install_tls (connection->ldap);
   return code == LDAP_SUCCESS || fail (connection, TRUE, "StartTLS", code, error);
+}
+
+static gboolean
+shake_hands (UsherConnection *connection, int fd, gint64 until_us, GError **error)
+{
+  UsherWatchdog *watchdog;
+  int code;
+
+  ldap_set_option (connection->ldap, LDAP_OPT_NETWORK_TIMEOUT, NULL);
+  watchdog = usher_watchdog_new (fd, until_us);
+  code = ldap_install_tls (connection->ldap);
+  if (usher_watchdog_free (watchdog))
+    code = LDAP_TIMEOUT;
+  return code == LDAP_SUCCESS || fail (connection, TRUE, "TLS", code, error);
 }
 
 static gboolean
 set_options (UsherConnection *connection, const UsherDirectorySetup *setup, gint64 timeout_us)
 {
-  const struct timeval timeout = { .tv_sec = timeout_us / G_USEC_PER_SEC, .tv_usec = timeout_us % G_USEC_PER_SEC };
+  const struct timeval timeout = to_timeval (timeout_us);
   const int version = LDAP_VERSION3, demand = LDAP_OPT_X_TLS_DEMAND, minimum = LDAP_OPT_X_TLS_PROTOCOL_TLS1_2;
   const int client = 0, idle_s = 60, probes = 3, interval_s = 10;
   const struct {
@@ -110,7 +131,6 @@ set_options (UsherConnection *connection, const UsherDirectorySetup *setup, gint
     { LDAP_OPT_REFERRALS, LDAP_OPT_OFF },
     { LDAP_OPT_RESTART, LDAP_OPT_ON },
     { LDAP_OPT_NETWORK_TIMEOUT, &timeout },
-    { LDAP_OPT_TIMEOUT, &timeout },
     { LDAP_OPT_X_KEEPALIVE_IDLE, &idle_s },
     { LDAP_OPT_X_KEEPALIVE_PROBES, &probes },
     { LDAP_OPT_X_KEEPALIVE_INTERVAL, &interval_s },
@@ -127,10 +147,61 @@ set_options (UsherConnection *connection, const UsherDirectorySetup *setup, gint
          ldap_set_option (connection->ldap, LDAP_OPT_X_TLS_NEWCTX, &client) == LDAP_OPT_SUCCESS;
 }
 
+/* What libldap is told to connect to. ldaps:// would make it shake hands at once and without a limit (see
+ * watchdog.h), so it is told of a plain connection to that port and the handshake is ours to ask for. */
+static char *
+dup_plain_uri (const char *uri)
+{
+  LDAPURLDesc *url = NULL;
+  char *result, *plain;
+
+  if (ldap_url_parse (uri, &url) != LDAP_URL_SUCCESS || g_ascii_strcasecmp (url->lud_scheme, "ldaps") != 0) {
+    g_clear_pointer (&url, ldap_free_urldesc);
+    return g_strdup (uri);
+  }
+  ldap_memfree (url->lud_scheme);
+  url->lud_scheme = ber_strdup ("ldap");
+  url->lud_port = url->lud_port != 0 ? url->lud_port : LDAPS_PORT;
+  plain = ldap_url_desc2str (url);
+  result = g_strdup (plain);
+  ldap_memfree (plain);
+  ldap_free_urldesc (url);
+  return result;
+}
+
+/* A server that stops in the middle of a message must not hold a read or a write for ever either. */
+static void
+limit_socket (int fd, gint64 limit_us)
+{
+  const struct timeval limit = to_timeval (limit_us);
+
+  setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+}
+
+/* Connects, with TLS where it is to be. */
+static gboolean
+reach (UsherConnection *connection, gint64 until_us, GError **error)
+{
+  int fd = -1, code = ldap_connect (connection->ldap);
+
+  if (code == LDAP_SUCCESS && ldap_get_option (connection->ldap, LDAP_OPT_DESC, &fd) != LDAP_OPT_SUCCESS)
+    code = LDAP_CONNECT_ERROR;
+  if (code != LDAP_SUCCESS)
+    return fail (connection, TRUE, "connect", code, error);
+  if (connection->tls && speaks (connection, "ldap:") && !ask_for_tls (connection, until_us, error))
+    return FALSE;
+  if (connection->tls && !shake_hands (connection, fd, until_us, error))
+    return FALSE;
+  limit_socket (fd, (gint64) connection->operation_timeout_ms * 1000);
+  return TRUE;
+}
+
 UsherConnection *
 usher_connection_open (const UsherDirectorySetup *setup, guint server, gint64 deadline_us, GError **error)
 {
   g_autoptr (UsherConnection) connection = g_new0 (UsherConnection, 1);
+  g_autofree char *plain = dup_plain_uri (setup->servers[server]);
   gint64 now_us = g_get_monotonic_time ();
   gint64 until_us = MIN (deadline_us, now_us + (gint64) setup->connect_timeout_ms * 1000);
   int code;
@@ -138,7 +209,7 @@ usher_connection_open (const UsherDirectorySetup *setup, guint server, gint64 de
   connection->uri = setup->servers[server];
   connection->operation_timeout_ms = setup->operation_timeout_ms;
   connection->tls = speaks (connection, "ldaps:") || (setup->starttls && speaks (connection, "ldap:"));
-  code = ldap_initialize (&connection->ldap, connection->uri);
+  code = ldap_initialize (&connection->ldap, plain);
   if (code != LDAP_SUCCESS) {
     g_set_error (error, USHER_ERROR, USHER_ERROR_UNAVAILABLE, "%s: %s", connection->uri, ldap_err2string (code));
     return NULL;
@@ -148,14 +219,7 @@ usher_connection_open (const UsherDirectorySetup *setup, guint server, gint64 de
                  connection->uri, setup->ca_file);
     return NULL;
   }
-  code = ldap_connect (connection->ldap);
-  if (code != LDAP_SUCCESS) {
-    fail (connection, TRUE, "connect", code, error);
-    return NULL;
-  }
-  if (connection->tls && speaks (connection, "ldap:") && !start_tls (connection, until_us, error))
-    return NULL;
-  return g_steal_pointer (&connection);
+  return reach (connection, until_us, error) ? g_steal_pointer (&connection) : NULL;
 }
 
 /* The password policy's word in the response controls (draft-behera-ldap-password-policy-10, section 6.2). */

@@ -8,7 +8,8 @@ libusher_auth_a_SOURCES = \
 	broker/auth/groups.c broker/auth/groups.h \
 	broker/auth/person.c broker/auth/person.h \
 	broker/auth/setup.c broker/auth/setup.h \
-	broker/auth/verdict.c broker/auth/verdict.h
+	broker/auth/verdict.c broker/auth/verdict.h \
+	broker/auth/watchdog.c broker/auth/watchdog.h
 libusher_auth_a_CFLAGS = $(AM_CFLAGS) $(LDAP_CFLAGS)
 AUTH_LIBS = libusher-auth.a $(BASE_LIBS) $(LDAP_LIBS)
 
@@ -16,3 +17,8 @@ check_PROGRAMS += tests/integration/auth/ask
 tests_integration_auth_ask_SOURCES = tests/integration/auth/ask.c
 tests_integration_auth_ask_CFLAGS = $(AM_CFLAGS)
 tests_integration_auth_ask_LDADD = $(AUTH_LIBS)
+
+UNIT_TESTS += tests/unit/auth-test
+tests_unit_auth_test_SOURCES = tests/unit/auth/auth-test.c
+tests_unit_auth_test_CFLAGS = $(AM_CFLAGS) $(LDAP_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_auth_test_LDADD = $(AUTH_LIBS) $(CMOCKA_LIBS)
