@@ -126,8 +126,9 @@ class PrivateSlapd:
 
     def modify(self, ldif):
         """Applies LDIF changes (or adds entries) as the directory's administrator."""
-        subprocess.run(["ldapmodify", "-a", "-Q", "-Y", "EXTERNAL", "-H", self.ldapi], input=ldif, text=True, check=True,
-                       capture_output=True)
+        done = subprocess.run(["ldapmodify", "-a", "-Q", "-Y", "EXTERNAL", "-H", self.ldapi], input=ldif, text=True,
+                              capture_output=True)
+        assert done.returncode == 0, done.stderr
 
     def settings(self, **more):
         """The text of section [directory] for the broker's configuration; keywords add to it or override."""
