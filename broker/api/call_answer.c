@@ -91,7 +91,7 @@ usher_call_finish (UsherCall *call, const GError *error)
   if (error != NULL)
     set_error_answer (call, error);
   set_headers (call);
-  soup_server_message_set_status (call->message, call->status, NULL);
+  soup_server_message_set_status (call->message, call->status, call->status == 429 ? "Too Many Requests" : NULL);
   if (call->bytes != NULL) {
     SoupMessageHeaders *headers = soup_server_message_get_response_headers (call->message);
     soup_message_headers_set_content_type (headers, call->type, NULL);

@@ -67,12 +67,19 @@ decode (const char *path, GError **error)
   return (char **) g_ptr_array_free (g_steal_pointer (&segments), FALSE);
 }
 
+/* Whether the entry is for any path, as that of the portal's files. */
+static gboolean
+is_catch_all (const UsherRoute *route)
+{
+  return g_str_has_suffix (route->pattern, "...}");
+}
+
 /* A HEAD is a file's GET only: other GETs may do something, e.g. make a ticket. */
 static gboolean
 method_is (const UsherRoute *route, const char *method)
 {
-  gboolean file = g_str_has_suffix (route->pattern, "...}") && g_str_equal (route->method, "GET");
-  return g_str_equal (route->method, method) || (file && g_str_equal (method, "HEAD"));
+  return g_str_equal (route->method, method)
+         || (is_catch_all (route) && g_str_equal (route->method, "GET") && g_str_equal (method, "HEAD"));
 }
 
 const UsherRoute *
@@ -93,7 +100,7 @@ usher_route_find (const UsherRoute *table, UsherListener listener, const char *m
       *out_params = (char **) g_ptr_array_free (g_steal_pointer (&values), FALSE);
       return route;
     }
-    if (strstr (allowed->str, route->method) == NULL)
+    if (!is_catch_all (route) && strstr (allowed->str, route->method) == NULL)
       g_string_append_printf (allowed, "%s%s", allowed->len > 0 ? ", " : "", route->method);
   }
   if (allowed->len == 0)

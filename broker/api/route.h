@@ -36,7 +36,7 @@ typedef struct {
 /* Finds the entry for `method` and the still percent-encoded `path` (untrusted; HEAD is a file's GET). The
  * values of the parameters come decoded in *out_params, in the pattern's order, NULL-terminated; a value is
  * never empty, is UTF-8 and has no control characters. NULL with MISSING when no pattern fits, INVALID when the
- * path is malformed or only other methods fit: then *out_allowed is "GET, PUT" (owned by the caller), else NULL.
+ * path is malformed or takes other methods only: then *out_allowed is "GET, PUT" (owned by the caller), else NULL.
  * `table` ends with an entry whose method is NULL. */
 const UsherRoute *usher_route_find (const UsherRoute *table, UsherListener listener, const char *method, const char *path,
                                     char ***out_params, char **out_allowed, GError **error);

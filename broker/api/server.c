@@ -180,7 +180,20 @@ listen_unix (UsherApi *api, UsherListener listener, const char *key, GError **er
   return socket != NULL && soup_server_listen_socket (api->servers[listener], socket, 0, error);
 }
 
-/* Mutual TLS: soup takes no connection whose certificate our CA did not sign. */
+/* libsoup asks about every client certificate, a good one included, and takes none when nobody answers. */
+static gboolean
+on_certificate (SoupServerMessage *message, GTlsCertificate *certificate, GTlsCertificateFlags faults, gpointer user_data)
+{
+  return faults == 0;
+}
+
+static void
+on_started (SoupServer *server, SoupServerMessage *message, gpointer user_data)
+{
+  g_signal_connect (message, "accept-certificate", G_CALLBACK (on_certificate), NULL);
+}
+
+/* Mutual TLS: no connection without a certificate that our CA signed. */
 static gboolean
 require_certificates (UsherApi *api, GError **error)
 {
@@ -196,6 +209,7 @@ require_certificates (UsherApi *api, GError **error)
   }
   g_object_set (api->servers[USHER_LISTENER_HOST], "tls-certificate", ours, "tls-database", trusted, "tls-auth-mode",
                 G_TLS_AUTHENTICATION_REQUIRED, NULL);
+  g_signal_connect (api->servers[USHER_LISTENER_HOST], "request-started", G_CALLBACK (on_started), NULL);
   return TRUE;
 }
 
