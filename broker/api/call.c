@@ -5,15 +5,28 @@
 #include "common/error.h"
 #include "common/id.h"
 
-/* What the gateway says about its client is believed on the API socket alone, which only gateways reach. */
+/* What the gateway says about its client is believed on the API socket alone, which only gateways reach; a
+ * host's address is its connection's. */
+static char *
+client_address (UsherCall *call, UsherListener listener)
+{
+  SoupMessageHeaders *headers = soup_server_message_get_request_headers (call->message);
+  const char *told = soup_message_headers_get_one (headers, "X-Usher-Client");
+  GSocketAddress *peer = soup_server_message_get_remote_address (call->message);
+  if (listener == USHER_LISTENER_API && told != NULL && g_hostname_is_ip_address (told))
+    return g_strdup (told);
+  if (peer != NULL && G_IS_INET_SOCKET_ADDRESS (peer))
+    return g_inet_address_to_string (g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (peer)));
+  return g_strdup ("local");
+}
+
 static void
 read_head (UsherCall *call, UsherListener listener)
 {
   SoupMessageHeaders *headers = soup_server_message_get_request_headers (call->message);
   const char *request = soup_message_headers_get_one (headers, "X-Usher-Request");
-  const char *client = listener == USHER_LISTENER_API ? soup_message_headers_get_one (headers, "X-Usher-Client") : NULL;
   call->request = usher_id_is_valid (request) ? g_strdup (request) : usher_id_new ();
-  call->client = client != NULL && g_hostname_is_ip_address (client) ? g_strdup (client) : g_strdup ("local");
+  call->client = client_address (call, listener);
   call->has_token = listener == USHER_LISTENER_API
                     && usher_cookie_find (soup_message_headers_get_list (headers, "Cookie"), call->token);
 }

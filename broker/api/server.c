@@ -11,6 +11,7 @@
 #define PARKED_MAX 8192
 #define GATHER_MS 20
 #define DRAIN_S 10
+#define FLUSH_MS 100 /* for the last answers to leave */
 
 static UsherListener
 listener_of (UsherApi *api, SoupServer *server)
@@ -51,12 +52,14 @@ find_route (UsherCall *call, UsherListener listener, GError **error)
   return call->route != NULL;
 }
 
+#define PEER_KEY "usher-peer-certificate"
+
+/* libsoup gives the certificate to a connection's first message only, so it is kept with the socket. */
 static void
 take_peer_certificate (UsherCall *call)
 {
-  GTlsCertificate *certificate = soup_server_message_get_tls_peer_certificate (call->message);
-  if (certificate != NULL)
-    g_object_get (certificate, "certificate-pem", &call->peer_pem, NULL);
+  GSocket *socket = soup_server_message_get_socket (call->message);
+  call->peer_pem = socket != NULL ? g_strdup (g_object_get_data (G_OBJECT (socket), PEER_KEY)) : NULL;
 }
 
 static gboolean
@@ -184,7 +187,13 @@ listen_unix (UsherApi *api, UsherListener listener, const char *key, GError **er
 static gboolean
 on_certificate (SoupServerMessage *message, GTlsCertificate *certificate, GTlsCertificateFlags faults, gpointer user_data)
 {
-  return faults == 0;
+  char *pem = NULL;
+  GSocket *socket = soup_server_message_get_socket (message);
+  if (faults != 0 || socket == NULL)
+    return FALSE;
+  g_object_get (certificate, "certificate-pem", &pem, NULL);
+  g_object_set_data_full (G_OBJECT (socket), PEER_KEY, pem, g_free);
+  return TRUE;
 }
 
 static void
@@ -247,7 +256,7 @@ static void
 tell_drained (UsherApi *api)
 {
   if (api->drained != NULL)
-    g_idle_add (g_steal_pointer (&api->drained), api->drained_data);
+    g_timeout_add (FLUSH_MS, g_steal_pointer (&api->drained), api->drained_data);
 }
 
 void
