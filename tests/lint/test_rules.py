@@ -116,3 +116,9 @@ def test_headers(tree):
              "common/bad.h": "#pragma once\ngboolean usher_x (void);\n"}
     found = headers.check(tree(files))
     assert len(found) == 1 and found[0].startswith("common/bad.h: does not compile alone: ")
+
+
+def test_a_tree_without_git_is_walked(tree, monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    files = {"a.md": "", "build/b.c": "", "build-check/c.c": "", "configure": "", "tests/e2e/node_modules/x/y.js": "", "policies/p.c": ""}
+    assert tree(files).files == ["a.md", "policies/p.c"]

@@ -3,7 +3,8 @@ import pathlib
 import re
 import subprocess
 
-IGNORED = re.compile(r"(^|/)(build[^/]*|build-aux|autom4te\.cache|node_modules|__pycache__|\.git)/")
+IGNORED = re.compile(r"(^|/)(build-[^/]*|build|autom4te\.cache|node_modules|__pycache__|\.git|m4)/"
+                     r"|^(configure|aclocal\.m4|config\.h\.in|Makefile\.in)~?$|\.(o|a)$")
 
 
 class Tree:
@@ -12,8 +13,11 @@ class Tree:
         self.files = sorted(self._tracked() or self._walked())
 
     def _tracked(self):
-        done = subprocess.run(["git", "-C", str(self.root), "ls-files", "-z", "--cached", "--others",
-                               "--exclude-standard"], capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(["git", "-c", "safe.directory=*", "-C", str(self.root), "ls-files", "-z", "--cached", "--others",
+                                   "--exclude-standard"], capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            return []
         names = done.stdout.split("\0") if done.returncode == 0 else []
         return [name for name in names if name and (self.root / name).is_file()]
 
