@@ -50,7 +50,7 @@ export class FakeUsher {
   }
 
   async listen(port = 0) {
-    await new Promise((resolve) => this.server.listen(port, "127.0.0.1", resolve));
+    await new Promise((resolve) => this.server.listen(port, "localhost", resolve));
     this.origin = `http://localhost:${this.server.address().port}`;
     return this;
   }
