@@ -1,5 +1,6 @@
 // What a person does in the pages, as steps.
 
+import { keyOfCharacter } from "../../web/js/keyboard.js";
 import { until } from "./tap.mjs";
 
 export async function signIn(page, origin, user, password) {
@@ -52,6 +53,14 @@ export async function canvasPng(page) {
 /** The page's complaints must be none: errors, dialogs, violations of the content policy. */
 export function noOddities(page) {
   if (page.oddities.length > 0) throw new Error(`the page complained: ${page.oddities.join("; ")}`);
+}
+
+/** Presses the keys of a US keyboard one by one, with Shift where it takes one, as fingers would. */
+export async function typeLine(page, text) {
+  for (const character of `${text}\n`) {
+    const { code, shift } = keyOfCharacter(character);
+    await page.keyboard.press(shift ? `Shift+${code}` : code, { delay: 20 });
+  }
 }
 
 export async function focusedId(page) {

@@ -59,6 +59,6 @@ export class BareQemu {
       this.process.kill("SIGKILL");
       await ended;
     }
-    rmSync(this.directory, { recursive: true, force: true });
+    if (this.directory) rmSync(this.directory, { recursive: true, force: true });
   }
 }
