@@ -41,6 +41,15 @@ def hostd(stack, _name):
     }
 
 
+def joiner(stack, name):
+    """Settings of a host that only joins."""
+    home = stack.root / f"host-{name}"
+    home.mkdir(exist_ok=True)
+    names = {"certificate": "host.pem", "key": "host.key", "ca": "ca.pem", "grant_key": "grant.pub", "identity": "host.json"}
+    return f"[hostd]\nname = {name}\nstate_dir = {home}\n[broker]\n" + "".join(
+        f"{key} = {home / file}\n" for key, file in names.items())
+
+
 MAKERS = {"gateway": gateway, "hostd": hostd}
 
 

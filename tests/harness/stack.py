@@ -155,11 +155,20 @@ class Stack:
             return False
 
     def _join(self):
-        admin = self.admin()
-        admin.apply("host", "kvm1", mode="active")
-        token = admin.post("/records/host/kvm1/token").json["token"]
-        subprocess.run([BUILD / "usher-hostd", "join", "--broker", f"https://127.0.0.1:{self.port}", "--token", token,
-                        "--config", self.root / "config/hostd.conf"], check=True, stdin=subprocess.DEVNULL, timeout=60)
+        self.admin().apply("host", "kvm1", mode="active")
+        self.join_host("kvm1", self.root / "config/hostd.conf")
+
+    def join_host(self, name, config=None):
+        """As an administrator puts a host in: a token, and `usher-hostd join`. Without `config`: one that is thrown away."""
+        token = self.admin().post(f"/records/host/{name}/token")
+        assert token.status == 201, token
+        if config is None:
+            config = self.root / "config" / f"{name}.conf"
+            config.write_text(settings.joiner(self, name))
+        done = subprocess.run([BUILD / "usher-hostd", "join", "--broker", f"https://127.0.0.1:{self.port}", "--token",
+                               token.json["token"], "--config", config], capture_output=True, text=True, check=False,
+                              stdin=subprocess.DEVNULL, timeout=60)
+        assert done.returncode == 0, f"join: {done.stderr}"
 
     def _end(self):
         for name in ("hostd", "gateway", "door", *reversed(self.broker_names)):
