@@ -1,5 +1,7 @@
 """The settings files of a Stack's daemons."""
 
+import shutil
+
 SPICE_HTML5 = "/usr/share/spice-html5"
 
 
@@ -44,7 +46,8 @@ def hostd(stack, _name):
 def joiner(stack, name):
     """Settings of a host that only joins."""
     home = stack.root / f"host-{name}"
-    home.mkdir(exist_ok=True)
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
     names = {"certificate": "host.pem", "key": "host.key", "ca": "ca.pem", "grant_key": "grant.pub", "identity": "host.json"}
     return f"[hostd]\nname = {name}\nstate_dir = {home}\n[broker]\n" + "".join(
         f"{key} = {home / file}\n" for key, file in names.items())
