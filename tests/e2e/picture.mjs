@@ -38,6 +38,15 @@ export async function difference(a, b) {
   return sum / x.length;
 }
 
+/** The part of a picture that begins at `x`, `y` and is as big as `like`. */
+export async function cropLike(png, { x, y }, like) {
+  const { width, height } = await size(like);
+  return run("convert", ["-", "-crop", `${width}x${height}+${x}+${y}`, "+repage", "png:-"], png);
+}
+
+/** Without the margin of one colour around it. */
+export const trimmed = (png) => run("convert", ["-", "-trim", "+repage", "png:-"], png);
+
 /** A small PNG for the documents: no more than `maxBytes`. */
 export async function smallPng(png, width, maxBytes = 200 * 1024) {
   for (const count of [256, 64, 32]) {

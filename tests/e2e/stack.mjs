@@ -66,8 +66,9 @@ export class Stack {
     return found;
   }
 
+  /** quickstart keeps «PID START-TIME» of each daemon. */
   pidOf(daemon) {
-    return Number(readFileSync(join(this.stateDir, "pids", `${daemon}.pid`), "utf8"));
+    return Number(readFileSync(join(this.stateDir, "pids", daemon), "utf8").split(" ")[0]);
   }
 
   /** kill -9, and not before it is gone does this end. */
@@ -93,8 +94,7 @@ export class Stack {
   // -- the guests, past Usher ---------------------------------------------------------------------
 
   async virsh(...words) {
-    const uri = this.status.libvirt ?? "qemu:///system";
-    const { stdout } = await run("virsh", ["-q", "-c", uri, ...words], BUFFER);
+    const { stdout } = await run("virsh", ["-q", "-c", "qemu:///system", ...words], BUFFER);
     return stdout;
   }
 

@@ -7,7 +7,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
-const SCREEN = "1280x900x24";
+const SCREEN = "1600x1100x24";
+/** Where the desktop begins in remote-viewer's window: behind GTK's frame and title bar, on a screen without a window manager. */
+export const CONTENT = { x: 5, y: 50 };
 
 export class Viewer {
   constructor() {
@@ -47,7 +49,7 @@ export class Viewer {
 
   /** Types into the window that has the pointer. */
   async type(text) {
-    await run("xdotool", ["mousemove", "640", "450", "click", "1", "sleep", "1", "type", "--delay", "60", text], { env: this.env });
+    await run("xdotool", ["mousemove", "400", "300", "click", "1", "sleep", "1", "type", "--delay", "60", text], { env: this.env });
     await run("xdotool", ["key", "Return"], { env: this.env });
   }
 
