@@ -26,8 +26,20 @@ run() {
   fi
 }
 
+# run_shown WHAT COMMAND…: as run, with a line every ten seconds that says it goes on and how far its log has come.
+run_shown() {
+  local what=$1; shift
+  ( while sleep 10; do phase "  $what, $(wc -l <"$recipe_log") lines of log"; done ) &
+  local ticker=$!
+  run "$@"
+  kill "$ticker" 2>/dev/null
+  wait "$ticker" 2>/dev/null || :
+}
+
 recipe_clean() {
   local status=$?
+  # shellcheck disable=SC2046  # a list of ids
+  kill $(jobs -p) 2>/dev/null || :
   [[ -z $recipe_work ]] || rm -rf -- "$recipe_work"
   return $status
 }
