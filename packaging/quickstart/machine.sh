@@ -1,0 +1,95 @@
+# shellcheck shell=bash
+# What the machine must have: packages, programs, system accounts, folders.
+
+# Lines of packaging/packages/*.list: PACKAGE [COMMAND]; with COMMAND present the package is not asked for.
+missing_packages() {
+  local package program
+  while read -r package program; do
+    if [[ -n $program ]] && command -v "$program" >/dev/null; then continue; fi
+    [[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null) == ii* ]] || printf '%s\n' "$package"
+  done < <(sed -E 's/#.*//; /^[[:space:]]*$/d' "$top"/packaging/packages/{run,build}.list)
+}
+
+# Debian's packages start their daemons when they are put in. Ours are private, so a policy says no meanwhile; libvirt's
+# are started later, when none runs.
+install_packages() {
+  local wanted policy=/usr/sbin/policy-rc.d
+  mapfile -t wanted < <(missing_packages)
+  ((${#wanted[@]})) || return 0
+  [[ -n $packages ]] || die "not installed: ${wanted[*]} (leave out --no-packages)"
+  progress "installing ${#wanted[@]} packages and what they need"
+  if [[ ! -e $policy ]]; then
+    printf '#!/bin/sh\n# Put here by Usher quickstart while it installs packages.\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    trap 'rm -f /usr/sbin/policy-rc.d; failed_at 1' EXIT
+  elif grep -q 'by Usher quickstart' "$policy"; then   # left by one that was killed
+    trap 'rm -f /usr/sbin/policy-rc.d; failed_at 1' EXIT
+  fi
+  logged apt-get -q -o DPkg::Lock::Timeout=300 update
+  logged apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends install "${wanted[@]}"
+  if grep -q 'by Usher quickstart' "$policy" 2>/dev/null; then rm -f "$policy"; fi
+  trap 'failed_at $?' EXIT
+}
+
+# Built as root where the source is; installed under the state directory, where the daemons' accounts can reach
+# it. An unchanged file is left alone, so that nothing is restarted for it.
+build_programs() {
+  mkdir -p "$build_dir"
+  exec {build_lock}>"$build_dir/.quickstart.lock"
+  flock "$build_lock"
+  [[ -x $top/configure && ! $top/configure.ac -nt $top/configure ]] || (cd "$top" && logged autoreconf -fi)
+  [[ -e $build_dir/config.status ]] || (cd "$build_dir" && logged "$top/configure" -q --prefix=/usr/local)
+  logged make -s -C "$build_dir" -j "$(nproc)"
+  logged make -s -C "$build_dir" install prefix="$prefix" INSTALL='/usr/bin/install -C'
+  exec {build_lock}>&-
+}
+
+make_user() { # NAME COMMENT
+  id -u "$1" >/dev/null 2>&1 ||
+    logged useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin --comment "$2" "$1"
+}
+
+folder() { install -d -m "$2" -o "${3%:*}" -g "${3#*:}" "$state/$1"; }   # PATH MODE OWNER:GROUP
+
+# Who may write where: postgres and openldap (Debian's accounts) their own data, usher the broker's keys, usher-edge what
+# faces strangers and almost nothing else. The broker gives the gateway's sockets to the group usher-edge.
+make_ground() {
+  make_user usher 'Usher broker'
+  make_user usher-edge 'Usher gateway and door'
+  id -nG usher | grep -qw usher-edge || logged usermod -a -G usher-edge usher
+  folder config 755 root:root
+  folder pids 755 root:root
+  folder pki 755 root:root
+  folder keys 700 usher:usher
+  folder host 750 root:usher-edge
+  folder postgres 700 postgres:postgres
+  folder templates 755 root:root
+  folder desktops 711 root:root
+  folder run 1771 usher:usher-edge
+  folder run/consoles 750 root:usher-edge
+  folder run/postgres 755 postgres:postgres
+  folder run/slapd 755 openldap:openldap
+  keep_instance
+  make_pki
+}
+
+# Built into the cache (a few minutes the first time), then linked or copied into the state directory. Only the newest version is
+# brought in; older ones stay, for desktops that stand on them.
+provide_template() {
+  local newest
+  mkdir -p "$cache_dir/templates" "$cache_dir/downloads"
+  "$top/templates/$template/build" "$cache_dir/templates" --cache "$cache_dir/downloads" 2>&1 |
+    tee -a "$log_dir/quickstart.log" | sed 's/^/         /' >&2
+  newest=$(find "$cache_dir/templates/$template" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort -n | tail -n 1)
+  [[ -n $newest ]] || die_with "$log_dir/quickstart.log" "no version of $template in $cache_dir/templates"
+  template_version=$newest
+  local goal=$state/templates/$template/$newest
+  [[ ! -e $goal/manifest.json ]] || return 0
+  install -d -m 755 "$state/templates/$template"
+  rm -rf "$goal.new"
+  cp -al -- "$cache_dir/templates/$template/$newest" "$goal.new" 2>/dev/null || {
+    rm -rf "$goal.new"
+    cp -a -- "$cache_dir/templates/$template/$newest" "$goal.new"
+  }
+  mv -T -- "$goal.new" "$goal"
+}
