@@ -62,7 +62,7 @@ const SHOW = {
   lost: ({ text, retryInMs }) => {
     startingShown = null;
     showPanel({ title: text, again: "Try now" });
-    countDown(retryInMs / 1000, (left) => (left > 0 ? `Your work is still there. Trying again in ${Math.ceil(left)} s …` : "Trying again …"));
+    countDown(retryInMs / 1000, (left) => (left > 0 ? `Trying again in ${Math.ceil(left)} s …` : "Trying again …"));
   },
   ended: ({ why, text, reasons, canRetry }) => {
     if (why === "left") return;
