@@ -209,6 +209,20 @@ usher_socket_stream_connect (UsherLoop *loop, const UsherAddress *address, GErro
   return fd >= 0 ? usher_socket_stream_new (loop, fd, error) : NULL;
 }
 
+gssize
+usher_socket_stream_check (UsherStream *stream)
+{
+  SocketStream *self = (SocketStream *) stream;
+  UsherAddress peer = { .length = sizeof peer.storage };
+  int reason = 0;
+  socklen_t length = sizeof reason;
+  if (getsockopt (self->fd, SOL_SOCKET, SO_ERROR, &reason, &length) == 0 && reason != 0)
+    return usher_stream_fail (stream, "connect: %s", g_strerror (reason));
+  if (getpeername (self->fd, (struct sockaddr *) &peer.storage, &peer.length) == 0)
+    return 0;
+  return errno == ENOTCONN ? USHER_IO_AGAIN : usher_stream_fail (stream, "connect: %s", g_strerror (errno));
+}
+
 /* --- listening --------------------------------------------------------------------------------- */
 
 struct _UsherListener {

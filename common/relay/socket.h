@@ -26,7 +26,10 @@ UsherStream *usher_socket_stream_new (UsherLoop *loop, int fd, GError **error);
 /* Starts connecting; the stream gives AGAIN until it is connected and FAILED when that failed. */
 UsherStream *usher_socket_stream_connect (UsherLoop *loop, const UsherAddress *address, GError **error);
 
-/* As above, giving the connecting descriptor itself (to put TLS on); -1 with *error. */
+/* How its connecting goes: 0 connected, USHER_IO_AGAIN, USHER_IO_FAILED. */
+gssize usher_socket_stream_check (UsherStream *stream);
+
+/* Starts connecting and gives the bare descriptor itself (to put TLS on); -1 with *error. */
 int usher_socket_connect (const UsherAddress *address, GError **error);
 
 typedef struct _UsherListener UsherListener;

@@ -1,6 +1,7 @@
 /* The relay engine over socket pairs: order, half-close, back-pressure, failure, limits, TLS, timers. */
 #include <glib/gstdio.h>
 #include <setjmp.h>
+#include <sodium.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -482,5 +483,5 @@ main (void)
     cmocka_unit_test (a_link_key_opens_what_it_sealed_and_nothing_else),
   };
   cmocka_set_message_output (CM_OUTPUT_TAP);
-  return cmocka_run_group_tests (tests, NULL, NULL);
+  return sodium_init () < 0 ? 1 : cmocka_run_group_tests (tests, NULL, NULL);
 }
