@@ -81,6 +81,27 @@ usher_grant_open (const char *sealed, gsize length, const unsigned char public_k
   return TRUE;
 }
 
+gboolean
+usher_grant_peek (const char *sealed, UsherGrant *out, GError **error)
+{
+  unsigned char bytes[USHER_GRANT_MAX];
+  size_t n_bytes = 0;
+  UsherGrant grant = { 0 };
+  if (strlen (sealed) > USHER_GRANT_MAX
+      || sodium_base642bin (bytes, sizeof bytes, sealed, strlen (sealed), NULL, &n_bytes, NULL, VARIANT) != 0
+      || n_bytes <= crypto_sign_BYTES)
+    {
+      g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID, "grant: is not base64url of at most %d characters", USHER_GRANT_MAX);
+      return FALSE;
+    }
+  json_auto_t *claim
+      = usher_json_parse ((const char *) bytes + crypto_sign_BYTES, n_bytes - crypto_sign_BYTES, "grant", error);
+  if (claim == NULL || !read_claim (claim, &grant, error))
+    return FALSE;
+  *out = grant;
+  return TRUE;
+}
+
 /* ---- keys ---- */
 
 static gboolean

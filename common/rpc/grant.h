@@ -27,6 +27,10 @@ char *usher_grant_seal (const UsherGrant *grant, const unsigned char secret_key[
 gboolean usher_grant_open (const char *sealed, gsize length, const unsigned char public_key[USHER_GRANT_PUBLIC_KEY_SIZE],
                            const char *host, gint64 now_s, UsherGrant *out, GError **error);
 
+/* Reads what a grant says without checking its signature: for the gateway, which has it from the broker
+ * itself and wants the name of the host whose door it will knock at. INVALID: malformed or oversized. */
+gboolean usher_grant_peek (const char *sealed, UsherGrant *out, GError **error);
+
 /* Makes a key pair and writes DIR/grant.key (0600) and DIR/grant.pub (0644), base64url, unless they are
  * there; reads them. Any out parameter may be NULL. */
 gboolean usher_grant_keys_open (const char *dir, unsigned char out_secret[USHER_GRANT_SECRET_KEY_SIZE],
