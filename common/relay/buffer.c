@@ -93,7 +93,7 @@ usher_buffer_length (const UsherBuffer *buffer)
 const guint8 *
 usher_buffer_peek (const UsherBuffer *buffer)
 {
-  return buffer->block != NULL ? buffer->block + buffer->start : NULL;
+  return buffer->block != NULL ? buffer->block + buffer->start : (const guint8 *) "";
 }
 
 gboolean

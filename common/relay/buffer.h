@@ -27,7 +27,7 @@ void usher_buffer_clear (UsherBuffer *buffer);
 
 guint usher_buffer_length (const UsherBuffer *buffer);
 
-/* The bytes held (usher_buffer_length() of them); NULL when empty. Valid until the next call. */
+/* The bytes held (usher_buffer_length() of them); never NULL. Valid until the next call. */
 const guint8 *usher_buffer_peek (const UsherBuffer *buffer);
 
 /* Whether it holds as much as it can. */
