@@ -2,7 +2,6 @@
 #include <grp.h>
 #include <malloc.h>
 #include <pwd.h>
-#include <sodium.h>
 #include <unistd.h>
 #include "common/error.h"
 #include "common/log.h"
@@ -166,8 +165,6 @@ main (int argc, char **argv)
   int status = 0;
   UsherLogLevel level = USHER_LOG_INFO;
   usher_log_init ("usher-gateway", level);
-  if (sodium_init () < 0)
-    return 1;
   g_autoptr (UsherSettings) settings
       = usher_settings_from_command_line (usher_gateway_schema, "usher-gateway", argc, argv, &status);
   if (settings == NULL)

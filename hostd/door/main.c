@@ -1,6 +1,5 @@
 /* usher-door: reads hostd.conf, as hostd does, and opens the host's door. */
 #include <grp.h>
-#include <sodium.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include "common/error.h"
@@ -67,8 +66,6 @@ main (int argc, char **argv)
   int status = 0;
   UsherLogLevel level = USHER_LOG_INFO;
   usher_log_init ("usher-door", level);
-  if (sodium_init () < 0)
-    return 1;
   g_autoptr (UsherSettings) settings
       = usher_settings_from_command_line (usher_hostd_schema, "usher-door", argc, argv, &status);
   if (settings == NULL)

@@ -24,7 +24,14 @@ def broker(stack, name):
 
 
 def gateway(stack, _name):
-    return {}
+    return {
+        "gateway": {
+            "name": "gw1", "listen": f"127.0.0.1:{stack.port}", "certificate": stack.pki.root / "gateway.pem",
+            "key": stack.pki.root / "gateway.key", "api_socket": stack.api_socket("broker"),
+            "gateway_socket": stack.gateway_socket("broker"), "public_url": f"https://127.0.0.1:{stack.port}",
+            "drain_s": 2, "log_level": "debug",
+        },
+    }
 
 
 def hostd(stack, _name):

@@ -21,13 +21,13 @@ OWNERS = {
     r"libpq-fe\.h|libpq/|postgres": ["broker/store/"],
     r"ldap\.h|lber\.h": ["broker/auth/"],
     r"wslay/": ["gateway/ws/"],
-    r"libsoup/": ["broker/", "hostd/", "ctl/"],
-    r"openssl/": ["common/relay/", "common/pki", "broker/pki", "broker/api/", "hostd/", "gateway/"],
+    r"libsoup/": ["broker/", "hostd/", "ctl/", "gateway/edge/"],
+    r"openssl/": ["common/relay/", "common/pki"],
     r"sodium": ["common/", "broker/", "gateway/"],
     r"yaml\.h": ["ctl/"],
-    r"seccomp\.h|linux/seccomp": ["gateway/", "hostd/door"],
+    r"seccomp\.h|linux/seccomp": ["common/relay/"],
     r"cmocka\.h": [],
-    r"sys/epoll\.h": ["common/relay/", "gateway/", "hostd/door"],
+    r"sys/epoll\.h": ["common/relay/"],
 }
 
 # Decisions are pure: no clock, no socket, no process there.
