@@ -24,3 +24,9 @@ UNIT_TESTS += tests/unit/common/pki-test
 tests_unit_common_pki_test_SOURCES = tests/unit/common/pki-test.c
 tests_unit_common_pki_test_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_common_pki_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/pem
+tests_fuzz_pem_SOURCES = tests/fuzz/pem.c $(FUZZ_MAIN)
+tests_fuzz_pem_CFLAGS = $(AM_CFLAGS) $(FUZZ_CFLAGS)
+tests_fuzz_pem_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_CFLAGS)
+tests_fuzz_pem_LDADD = $(BASE_LIBS)

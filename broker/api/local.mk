@@ -41,3 +41,9 @@ tests_unit_broker_api_static_files_test_LDADD = $(API_LIBS) $(CMOCKA_LIBS)
 tests_unit_broker_api_vv_file_test_SOURCES = tests/unit/broker/api/vv_file-test.c
 tests_unit_broker_api_vv_file_test_CFLAGS = $(API_TEST_CFLAGS)
 tests_unit_broker_api_vv_file_test_LDADD = $(API_LIBS) $(CMOCKA_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/http-request
+tests_fuzz_http_request_SOURCES = tests/fuzz/http-request.c $(FUZZ_MAIN)
+tests_fuzz_http_request_CFLAGS = $(AM_CFLAGS) $(FUZZ_CFLAGS)
+tests_fuzz_http_request_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_CFLAGS)
+tests_fuzz_http_request_LDADD = $(API_LIBS)
