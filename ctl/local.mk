@@ -1,1 +1,32 @@
-# ctl
+# ctl: usherctl; owns libyaml, and libsoup's client side in client.c.
+noinst_LIBRARIES += libusher-ctl.a
+libusher_ctl_a_SOURCES = \
+	ctl/apply.c \
+	ctl/client.c ctl/client.h \
+	ctl/command.c ctl/command.h \
+	ctl/completion.c \
+	ctl/connect.c \
+	ctl/output.c ctl/output.h \
+	ctl/records.c \
+	ctl/session.c ctl/session.h \
+	ctl/signin.c \
+	ctl/yaml_read.c ctl/yaml_read.h \
+	ctl/yaml_write.c ctl/yaml_write.h
+libusher_ctl_a_CFLAGS = $(AM_CFLAGS) $(SOUP_CFLAGS) $(YAML_CFLAGS)
+CTL_LIBS = libusher-ctl.a $(BASE_LIBS) $(SOUP_LIBS) $(YAML_LIBS)
+
+bin_PROGRAMS += usherctl
+usherctl_SOURCES = ctl/main.c
+usherctl_CFLAGS = $(AM_CFLAGS)
+usherctl_LDADD = $(CTL_LIBS)
+
+UNIT_TESTS += tests/unit/ctl-test
+tests_unit_ctl_test_SOURCES = tests/unit/ctl/ctl-test.c
+tests_unit_ctl_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_ctl_test_LDADD = $(CTL_LIBS) $(CMOCKA_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/yaml
+tests_fuzz_yaml_SOURCES = tests/fuzz/yaml.c $(FUZZ_MAIN)
+tests_fuzz_yaml_CFLAGS = $(AM_CFLAGS) $(FUZZ_CFLAGS)
+tests_fuzz_yaml_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_CFLAGS)
+tests_fuzz_yaml_LDADD = $(CTL_LIBS)
