@@ -1,0 +1,35 @@
+# broker/store: PostgreSQL; the only folder that knows libpq.
+noinst_LIBRARIES += libusher-store.a
+libusher_store_a_SOURCES = \
+	broker/store/apply.c \
+	broker/store/audit.c broker/store/audit.h broker/store/audit_add.h \
+	broker/store/connect.c \
+	broker/store/console_key.c broker/store/console_key.h \
+	broker/store/delete.c \
+	broker/store/desktop_move.c broker/store/desktop_move.h \
+	broker/store/desktop_view.c broker/store/desktop_view.h \
+	broker/store/hosts.c broker/store/hosts.h \
+	broker/store/kind.c broker/store/kind.h \
+	broker/store/listener.c broker/store/listener.h \
+	broker/store/migrate.c broker/store/migrate.h broker/store/migration_list.h \
+	broker/store/people.c broker/store/people.h \
+	broker/store/records.c broker/store/records.h \
+	broker/store/sessions.c broker/store/sessions.h \
+	broker/store/sign_in.c broker/store/sign_in.h \
+	broker/store/spec.c broker/store/spec.h \
+	broker/store/sql.c broker/store/sql.h \
+	broker/store/store.c broker/store/store.h \
+	broker/store/sync.c \
+	broker/store/work.h broker/store/work_place.c broker/store/work_pool.c broker/store/work_rest.c
+nodist_libusher_store_a_SOURCES = broker/store/migration_list.c
+libusher_store_a_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS)
+STORE_LIBS = libusher-store.a libusher-policies.a $(AUTH_LIBS) $(PQ_LIBS) $(BASE_LIBS)
+
+MIGRATIONS = \
+	$(srcdir)/broker/store/migrations/0001_records.sql \
+	$(srcdir)/broker/store/migrations/0002_audit.sql \
+	$(srcdir)/broker/store/migrations/0003_views.sql
+EXTRA_DIST += $(MIGRATIONS) broker/store/embed.awk broker/store/roles.sql
+CLEANFILES += broker/store/migration_list.c
+broker/store/migration_list.c: $(MIGRATIONS) $(srcdir)/broker/store/embed.awk
+	$(AM_V_GEN)$(MKDIR_P) broker/store && LC_ALL=C awk -f $(srcdir)/broker/store/embed.awk $(MIGRATIONS) > $@.tmp && mv $@.tmp $@
