@@ -1,3 +1,5 @@
 # broker
 include broker/auth/local.mk
+include broker/store/local.mk
+include broker/controllers/local.mk
 include broker/api/local.mk
