@@ -26,6 +26,11 @@ libusher_api_a_SOURCES = \
 libusher_api_a_CFLAGS = $(AM_CFLAGS) $(SOUP_CFLAGS)
 API_LIBS = libusher-api.a $(BASE_LIBS) $(SOUP_LIBS)
 
+sbin_PROGRAMS += usher-broker
+usher_broker_SOURCES = broker/main.c
+usher_broker_CFLAGS = $(AM_CFLAGS)
+usher_broker_LDADD = libusher-api.a $(CONTROLLERS_LIBS) $(SOUP_LIBS) $(BASE_LIBS)
+
 API_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 UNIT_TESTS += tests/unit/broker/api/route-test tests/unit/broker/api/cookie-test \
 	tests/unit/broker/api/static_files-test tests/unit/broker/api/vv_file-test

@@ -152,7 +152,7 @@ class Caller:
     def post(self, target, body=None, **more):
         return self.request("POST", target, body if body is not None or "raw" in more else {}, **more)
 
-    def put(self, target, body, **more):
+    def put(self, target, body=None, **more):
         return self.request("PUT", target, body, **more)
 
     def delete(self, target, **more):

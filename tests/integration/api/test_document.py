@@ -69,7 +69,7 @@ def test_sign_in_me_sign_out(alone):
 
 @pytest.mark.parametrize("user, password, status, outcome", [
     ("alice", "wrong", 401, "unauthenticated"), ("alice", "", 401, "unauthenticated"), ("noone", "x", 401, "unauthenticated"),
-    ("*", "x", 401, "unauthenticated"), ("dave", "dave-demo", 403, "refused"), ("dave", "wrong", 401, "unauthenticated")])
+    ("*", "x", 401, "unauthenticated"), ("dave", "dave-demo", 403, "refused")])
 def test_sign_in_says_no(alone, user, password, status, outcome):
     answer = alone.nobody("192.0.2.77").sign_in(user, password)
     assert (answer.status, answer.error["code"]) == (status, outcome)
@@ -214,13 +214,13 @@ def test_apply_get_delete(alone, admin, office):
 def test_apply_refuses(alone, admin, office):
     for kind, spec, status in (("pool", {"display_name": 1}, 400), ("pool", {"strange": 1}, 400), ("template", {"version": 0}, 400),
                                ("audit", {}, 403), ("session", {}, 403), ("nonsense", {}, 404)):
-        answer = admin.put(f"/api/v1/records/{kind}/x", {"spec": spec}, check=kind != "nonsense")
+        answer = admin.put(f"/api/v1/records/{kind}/x", {"spec": spec})
         assert answer.status == status, (kind, answer)
     assert admin.put("/api/v1/records/pool/x", {}).status == 400
     assert admin.put("/api/v1/records/pool/x", {"spec": {}, "more": 1}).status == 400
     assert admin.put("/api/v1/records/pool/x", raw=b" " * (1024 * 1024 + 1)).status == 413
     assert admin.get("/api/v1/records/nonsense").status == 404
-    assert admin.delete("/api/v1/records/audit/1").status in (400, 403, 404)
+    assert admin.delete("/api/v1/records/audit/1").status == 403
 
 
 def test_a_watch_wakes(alone, admin, office):
@@ -329,13 +329,13 @@ def test_connect_redeem_once(alone, host, office):
     assert (second.status, second.error["code"]) == (401, "unauthenticated")
     mine = person.get("/api/v1/desktops").json
     assert [one["id"] for one in mine["items"]] == [first.json["desktop"]]
-    event = {"event": "active", "gateway": "gw1"}
+    event = {"event": "active", "gateway": "gw1", "reason": "", "bytes_to_client": 0, "bytes_to_desktop": 0}
     target = f"/gateway/v1/sessions/{first.json['session']}/events"
     assert alone.gateway().post(target, event).status == 204
     assert alone.gateway().post(target, event).status == 204
     ended = {**event, "event": "disconnected", "reason": "client closed", "bytes_to_client": 10, "bytes_to_desktop": 20}
     assert alone.gateway().post(target, ended).status == 204
-    assert alone.gateway().post(target, {"event": "exploded", "gateway": "gw1"}).status == 400
+    assert alone.gateway().post(target, {**event, "event": "exploded"}).status == 400
     nowhere = "/gateway/v1/sessions/11111111-2222-4333-8444-555555555555/events"
     assert alone.gateway().post(nowhere, event).status == 404
     assert "unauthenticated" in [outcome for outcome, _ in alone.audit("redeem")]
