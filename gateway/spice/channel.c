@@ -7,7 +7,7 @@
 
 #define KEY_RETRY_MS 50
 #define REFUSE_MS 5000
-#define HALF_CLOSED_MS 10000
+#define HALF_CLOSED_MS 500 /* SPICE has no half-close: this lets the last bytes out */
 #define CLIENT_CLOSED "client closed"
 #define DESKTOP_CLOSED "desktop closed"
 

@@ -155,23 +155,34 @@ end_frame (WsStream *self)
   answer_ping (self);
 }
 
-/* Receives some of a frame: 0 to go on, or a result to give. */
-static gssize
-receive (WsStream *self)
+/* The carrier had no more: as receive(). */
+static gboolean
+carrier_stopped (WsStream *self, gssize *out_result)
+{
+  *out_result = self->carrier_result;
+  if (self->carrier_result == USHER_IO_FAILED)
+    usher_stream_fail (&self->base, "%s", usher_stream_reason (self->carrier));
+  if (self->carrier_result == USHER_IO_END && self->in_frame)
+    *out_result = usher_stream_fail (&self->base, "WebSocket: ended within a frame");
+  if (self->carrier_result == USHER_IO_END)
+    self->close_received = TRUE;
+  return FALSE;
+}
+
+/* Receives some of a frame: TRUE to go on, else *out_result is to be given. */
+static gboolean
+receive (WsStream *self, gssize *out_result)
 {
   struct wslay_frame_iocb frame = { 0 };
   self->carrier_result = USHER_IO_AGAIN;
   const ssize_t n = wslay_frame_recv (self->frames, &frame);
-  if (n == WSLAY_ERR_WANT_READ && self->carrier_result == USHER_IO_FAILED)
-    return usher_stream_fail (&self->base, "%s", usher_stream_reason (self->carrier));
-  if (n == WSLAY_ERR_WANT_READ && self->carrier_result == USHER_IO_END)
-    return self->in_frame ? usher_stream_fail (&self->base, "WebSocket: ended within a frame") : USHER_IO_END;
   if (n == WSLAY_ERR_WANT_READ)
-    return USHER_IO_AGAIN;
+    return carrier_stopped (self, out_result);
+  *out_result = USHER_IO_FAILED;
   if (n < 0)
-    return usher_stream_fail (&self->base, "WebSocket: malformed frame");
-  if (!self->in_frame && !check_frame (self, &frame))
-    return USHER_IO_FAILED;
+    usher_stream_fail (&self->base, "WebSocket: malformed frame");
+  if (n < 0 || (!self->in_frame && !check_frame (self, &frame)))
+    return FALSE;
   if (wslay_is_ctrl_frame (self->opcode))
     {
       const gsize room = CONTROL_MAX - self->control_length, take = MIN (frame.data_length, room);
@@ -187,7 +198,7 @@ receive (WsStream *self)
   self->frame_left -= MIN (self->frame_left, frame.data_length);
   if (self->frame_left == 0)
     end_frame (self);
-  return 0;
+  return TRUE;
 }
 
 static gssize
@@ -198,11 +209,12 @@ ws_read (UsherStream *stream, guint8 *bytes, gsize length)
     {
       if (self->close_received)
         return USHER_IO_END;
-      const gssize r = receive (self);
-      if (r != 0 || self->close_received)
+      gssize result = USHER_IO_END;
+      const gboolean more = receive (self, &result);
+      if (!more || self->close_received)
         ws_flush (stream); /* a pong may wait */
-      if (r != 0)
-        return r;
+      if (!more)
+        return result;
     }
   const gsize n = MIN (length, self->payload_length);
   memcpy (bytes, self->payload, n);

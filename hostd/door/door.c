@@ -112,7 +112,8 @@ answer (Connection *c, UsherDoorStatus status, const char *message)
   g_autoptr (GByteArray) bytes = usher_door_answer (status, message);
   c->accepted = status == USHER_DOOR_OK;
   c->state = STATE_ANSWERING;
-  log_connection (c, c->accepted ? USHER_LOG_INFO : USHER_LOG_NOTICE, c->accepted ? "opened" : "turned away", message);
+  log_connection (c, c->accepted ? USHER_LOG_INFO : USHER_LOG_NOTICE, c->accepted ? "opened" : "turned away",
+                  c->accepted ? NULL : message);
   if (!usher_buffer_append (&c->out, bytes->data, bytes->len))
     end_connection (c);
 }
@@ -210,7 +211,8 @@ step_greeting (Connection *c)
   const gssize n = usher_buffer_fill (&c->in, c->gateway);
   if (n == USHER_IO_FAILED || n == USHER_IO_END)
     {
-      log_connection (c, USHER_LOG_INFO, "a gateway left before its greeting", usher_stream_reason (c->gateway));
+      log_connection (c, n == USHER_IO_END ? USHER_LOG_DEBUG : USHER_LOG_INFO, "a gateway left before its greeting",
+                      n == USHER_IO_END ? NULL : usher_stream_reason (c->gateway));
       end_connection (c);
       return;
     }
