@@ -60,14 +60,15 @@ usher_store_get_key (const UsherStore *store)
   return store->key;
 }
 
-/* Whether an idle connection was closed by the server meanwhile (it restarted): told without asking it. */
+/* Whether an idle connection was closed by the server meanwhile (it restarted). A server has nothing to say to an idle
+ * connection but its farewell (or news of its settings, after which a fresh connection does no harm). */
 static gboolean
 was_closed (PGconn *connection)
 {
   struct pollfd socket = { .fd = PQsocket (connection), .events = POLLIN };
   if (PQstatus (connection) != CONNECTION_OK || socket.fd < 0)
     return TRUE;
-  return poll (&socket, 1, 0) > 0 && (!PQconsumeInput (connection) || PQstatus (connection) != CONNECTION_OK);
+  return poll (&socket, 1, 0) != 0;
 }
 
 static gboolean
