@@ -28,7 +28,16 @@ go_on (UsherCall *call, GError **error)
                  call->route->pattern);
     return FALSE;
   }
-  return usher_waiters_park (call->api->waiters, call, call->wait_topics, call->seen, call->wait_until_us, error);
+  gboolean urgent = call->route->listener != USHER_LISTENER_API;
+  return usher_waiters_park (call->api->waiters, call, call->wait_topics, call->seen, call->wait_until_us, urgent, error);
+}
+
+static void
+look_is_over (UsherCall *call)
+{
+  if (call->looking)
+    usher_waiters_looked (call->api->waiters);
+  call->looking = FALSE;
 }
 
 static void
@@ -36,6 +45,7 @@ step_done (gpointer result, const GError *error, gpointer user_data)
 {
   g_autoptr (UsherCall) call = user_data;
   g_autoptr (GError) local = NULL;
+  look_is_over (call);
   if (error != NULL || call->answered)
     usher_call_finish (call, error);
   else if (!go_on (call, &local))
@@ -61,12 +71,16 @@ usher_call_wake (UsherCall *call)
 {
   g_autoptr (UsherCall) owned G_GNUC_UNUSED = call;
   g_autoptr (GError) error = NULL;
+  call->looking = TRUE;
   if (call->gone) {
+    look_is_over (call);
     call->finished = TRUE;
     usher_api_call_ended (call->api, call, NULL);
     return;
   }
   call->last_look = call->api->draining || g_get_monotonic_time () >= call->wait_until_us - 1000;
-  if (!usher_call_run (call, call->step, &error))
-    usher_call_finish (call, error);
+  if (usher_call_run (call, call->step, &error))
+    return;
+  look_is_over (call);
+  usher_call_finish (call, error);
 }

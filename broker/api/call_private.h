@@ -27,7 +27,7 @@ struct _UsherCall {
   UsherBegin next;
   guint wait_topics;
   gint64 wait_until_us; /* monotonic; 0: never waited */
-  gboolean last_look;
+  gboolean last_look, looking; /* looking: woken, and not parked or answered again */
   guint64 seen; /* the waiters' count when the step began */
   gpointer data;
   GDestroyNotify free_data;

@@ -166,7 +166,8 @@ usher_api_new (const UsherApiParts *parts, GError **error)
   g_autoptr (UsherApi) api = g_new0 (UsherApi, 1);
   api->parts = *parts;
   api->health = usher_health_new ();
-  api->waiters = usher_waiters_new (PARKED_MAX, GATHER_MS, usher_call_wake);
+  guint lanes = 2 * (guint) usher_settings_get_int (parts->settings, "database", "workers");
+  api->waiters = usher_waiters_new (PARKED_MAX, GATHER_MS, lanes, usher_call_wake);
   if (!read_public_url (api, error) || !read_gateway_certificates (api, error))
     return NULL;
   for (int i = 0; i < 3; i++)

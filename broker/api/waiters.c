@@ -8,17 +8,20 @@ typedef struct {
   UsherCall *call;
   guint topics;
   guint timer; /* of its deadline */
+  gboolean urgent;
 } Parked;
 
 struct _UsherWaiters {
-  guint limit, gather_ms;
+  guint limit, gather_ms, lanes;
   UsherWaitersWake wake;
   GHashTable *parked; /* set of Parked */
   guint64 now;
   guint64 changed[TOPICS]; /* number of each topic's last change */
   guint dirty;             /* topics changed since the last gathering */
   guint gather_timer;
-  gboolean released;
+  GQueue due; /* calls to be woken, once a lane is free */
+  guint looking;
+  gboolean starting, released;
 };
 
 static void
@@ -30,11 +33,13 @@ parked_free (Parked *parked)
 }
 
 UsherWaiters *
-usher_waiters_new (guint limit, guint gather_ms, UsherWaitersWake wake)
+usher_waiters_new (guint limit, guint gather_ms, guint lanes, UsherWaitersWake wake)
 {
   UsherWaiters *waiters = g_new0 (UsherWaiters, 1);
   waiters->limit = limit;
   waiters->gather_ms = gather_ms;
+  waiters->lanes = lanes;
+  g_queue_init (&waiters->due);
   waiters->wake = wake;
   waiters->parked = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) parked_free, NULL);
   return waiters;
@@ -49,24 +54,50 @@ usher_waiters_now (const UsherWaiters *waiters)
 guint
 usher_waiters_get_parked (const UsherWaiters *waiters)
 {
-  return g_hash_table_size (waiters->parked);
+  return g_hash_table_size (waiters->parked) + g_queue_get_length ((GQueue *) &waiters->due);
+}
+
+/* A look may be over before wake() returns: then the loop goes on here, not in the nested call. */
+static void
+start_looks (UsherWaiters *waiters)
+{
+  if (waiters->starting)
+    return;
+  waiters->starting = TRUE;
+  while (waiters->looking < waiters->lanes && !g_queue_is_empty (&waiters->due)) {
+    waiters->looking++;
+    waiters->wake (g_queue_pop_head (&waiters->due));
+  }
+  waiters->starting = FALSE;
+}
+
+void
+usher_waiters_looked (UsherWaiters *waiters)
+{
+  waiters->looking--;
+  start_looks (waiters);
 }
 
 static void
-wake_one (Parked *parked)
+make_due (Parked *parked)
 {
   UsherWaiters *waiters = parked->waiters;
   UsherCall *call = g_steal_pointer (&parked->call);
+  if (parked->urgent)
+    g_queue_push_head (&waiters->due, call);
+  else
+    g_queue_push_tail (&waiters->due, call);
   g_hash_table_remove (waiters->parked, parked);
-  waiters->wake (call);
 }
 
 static gboolean
 on_deadline (gpointer data)
 {
   Parked *parked = data;
+  UsherWaiters *waiters = parked->waiters;
   parked->timer = 0;
-  wake_one (parked);
+  make_due (parked);
+  start_looks (waiters);
   return G_SOURCE_REMOVE;
 }
 
@@ -80,7 +111,8 @@ changed_since (const UsherWaiters *waiters, guint topics, guint64 seen)
 }
 
 gboolean
-usher_waiters_park (UsherWaiters *waiters, UsherCall *call, guint topics, guint64 seen, gint64 until_us, GError **error)
+usher_waiters_park (UsherWaiters *waiters, UsherCall *call, guint topics, guint64 seen, gint64 until_us, gboolean urgent,
+                    GError **error)
 {
   if (usher_waiters_get_parked (waiters) >= waiters->limit) {
     g_set_error (error, USHER_ERROR, USHER_ERROR_BUSY, "%u calls are waiting already", waiters->limit);
@@ -95,6 +127,7 @@ usher_waiters_park (UsherWaiters *waiters, UsherCall *call, guint topics, guint6
   parked->waiters = waiters;
   parked->call = usher_call_ref (call);
   parked->topics = topics;
+  parked->urgent = urgent;
   parked->timer = g_timeout_add ((guint) left_ms, on_deadline, parked);
   g_hash_table_add (waiters->parked, parked);
   return TRUE;
@@ -111,7 +144,8 @@ wake_topics (UsherWaiters *waiters, guint topics)
     if ((((Parked *) key)->topics & topics) != 0)
       g_ptr_array_add (due, key);
   for (guint i = 0; i < due->len; i++)
-    wake_one (g_ptr_array_index (due, i));
+    make_due (g_ptr_array_index (due, i));
+  start_looks (waiters);
 }
 
 static gboolean
@@ -151,5 +185,6 @@ usher_waiters_free (UsherWaiters *waiters)
     return;
   g_clear_handle_id (&waiters->gather_timer, g_source_remove);
   g_hash_table_unref (waiters->parked);
+  g_queue_clear_full (&waiters->due, (GDestroyNotify) usher_call_unref);
   g_free (waiters);
 }

@@ -8,20 +8,25 @@
 
 typedef struct _UsherWaiters UsherWaiters;
 
-/* `wake` lets a call look again; it owns the reference it is given. */
+/* `wake` lets a call look again; it owns the reference it is given. Once the look is over usher_waiters_looked()
+ * must be called, in it or later. */
 typedef void (*UsherWaitersWake) (UsherCall *call);
 
 /* At most `limit` calls are parked at a time. Changes are gathered for `gather_ms` before calls are woken,
- * so that a burst of them costs each call one look. */
-UsherWaiters *usher_waiters_new (guint limit, guint gather_ms, UsherWaitersWake wake);
+ * so that a burst of them costs each call one look. Of those woken `lanes` look at a time, so that thousands of
+ * them leave room for new requests. */
+UsherWaiters *usher_waiters_new (guint limit, guint gather_ms, guint lanes, UsherWaitersWake wake);
+
+/* The look of a woken call is over. */
+void usher_waiters_looked (UsherWaiters *waiters);
 
 /* The number of the newest change of any topic. */
 guint64 usher_waiters_now (const UsherWaiters *waiters);
 
 /* Parks `call` (takes a reference) until one of `topics` changes after number `seen`, or until `until_us`
- * (monotonic). FALSE with BUSY when too many are parked. */
+ * (monotonic). An urgent one looks before the others. FALSE with BUSY when too many are parked. */
 gboolean usher_waiters_park (UsherWaiters *waiters, UsherCall *call, guint topics, guint64 seen, gint64 until_us,
-                             GError **error);
+                             gboolean urgent, GError **error);
 
 /* Something of `topics` changed. ~0u after a gap in the notifications. */
 void usher_waiters_notify (UsherWaiters *waiters, guint topics);

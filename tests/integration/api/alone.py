@@ -203,9 +203,9 @@ class Host(Caller):
 
 
 class Alone:
-    def __init__(self, **more):
-        """`more`: {(daemon, section, key): value} as harness.settings takes it, under "more"."""
-        self.more = more.get("more", {})
+    def __init__(self, more=None):
+        """`more`: {("broker", section, key): value} for its settings."""
+        self.more = more or {}
         self.source = SOURCE
         self.document = Document()
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="api-", dir=temporary_root()))
