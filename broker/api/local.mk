@@ -33,7 +33,8 @@ usher_broker_LDADD = libusher-api.a $(CONTROLLERS_LIBS) $(SOUP_LIBS) $(BASE_LIBS
 
 API_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 UNIT_TESTS += tests/unit/broker/api/route-test tests/unit/broker/api/cookie-test \
-	tests/unit/broker/api/static_files-test tests/unit/broker/api/vv_file-test
+	tests/unit/broker/api/static_files-test tests/unit/broker/api/vv_file-test \
+	tests/unit/broker/api/waiters-test tests/unit/broker/api/error_body-test
 tests_unit_broker_api_route_test_SOURCES = tests/unit/broker/api/route-test.c
 tests_unit_broker_api_route_test_CFLAGS = $(API_TEST_CFLAGS)
 tests_unit_broker_api_route_test_LDADD = $(API_LIBS) $(CMOCKA_LIBS)
@@ -46,6 +47,12 @@ tests_unit_broker_api_static_files_test_LDADD = $(API_LIBS) $(CMOCKA_LIBS)
 tests_unit_broker_api_vv_file_test_SOURCES = tests/unit/broker/api/vv_file-test.c
 tests_unit_broker_api_vv_file_test_CFLAGS = $(API_TEST_CFLAGS)
 tests_unit_broker_api_vv_file_test_LDADD = $(API_LIBS) $(CMOCKA_LIBS)
+tests_unit_broker_api_waiters_test_SOURCES = tests/unit/broker/api/waiters-test.c
+tests_unit_broker_api_waiters_test_CFLAGS = $(API_TEST_CFLAGS)
+tests_unit_broker_api_waiters_test_LDADD = $(API_LIBS) $(CMOCKA_LIBS)
+tests_unit_broker_api_error_body_test_SOURCES = tests/unit/broker/api/error_body-test.c
+tests_unit_broker_api_error_body_test_CFLAGS = $(API_TEST_CFLAGS)
+tests_unit_broker_api_error_body_test_LDADD = $(API_LIBS) $(CMOCKA_LIBS)
 
 FUZZ_TARGETS += tests/fuzz/http-request
 tests_fuzz_http_request_SOURCES = tests/fuzz/http-request.c $(FUZZ_MAIN)

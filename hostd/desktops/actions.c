@@ -236,7 +236,6 @@ reset (Work *work, GError **error)
   /* The test driver cannot reset: there is nothing inside that would notice. */
   if (!is_test (work->ground) && !usher_virt_reset (work->ground->virt, work->job->id, error))
     return FALSE;
-  USHER_FAULT_POINT ("hostd.restart.after_reset");
   return note_restart (work, error);
 }
 

@@ -301,6 +301,18 @@ is_repeat (const Desktop *desktop, UsherAction action, gint64 now)
   return action == desktop->last_action && action != USHER_DO_SET_CONSOLE && now < desktop->last_action_at + REPEAT_MS;
 }
 
+/* Nothing is to be done before `when`; when that is never, then what once failed does not matter any more. */
+static void
+settle (Desktop *desktop, gint64 when)
+{
+  go_on_at (desktop, when);
+  if (when != 0 || desktop->tried.failures == 0)
+    return;
+  note_success (desktop);
+  update_seen (desktop);
+  desktop->engine->changed (desktop->engine->user_data);
+}
+
 /* The next step, if there is one and none is under way. */
 static void
 go_on (Desktop *desktop)
@@ -319,7 +331,7 @@ go_on (Desktop *desktop)
   UsherPlanTime time = { now, now_s (), desktop->engine->shutdown_ms };
   UsherPlan plan = usher_desktop_plan (desktop->wanted, &desktop->facts, &desktop->tried, time);
   if (plan.action == USHER_DO_NOTHING)
-    go_on_at (desktop, plan.again_ms);
+    settle (desktop, plan.again_ms);
   else if (is_repeat (desktop, plan.action, now))
     go_on_at (desktop, desktop->last_action_at + REPEAT_MS);
   else
@@ -437,8 +449,9 @@ usher_engine_apply (UsherEngine *engine, const UsherSyncAnswer *answer)
       Desktop *desktop = ensure (engine, wanted->id);
       g_hash_table_add (named, desktop->id);
       /* A new wish, or a new try at one, is not kept waiting by the failures of another. */
-      if (desktop->wanted == NULL || desktop->wanted->wanted != wanted->wanted
-          || desktop->wanted->restart_revision != wanted->restart_revision)
+      if (desktop->wanted == NULL || desktop->wanted->wanted != wanted->wanted)
+        note_success (desktop);
+      else if (desktop->wanted->restart_revision != wanted->restart_revision)
         desktop->tried.retry_at = 0;
       g_clear_pointer (&desktop->wanted, usher_wanted_desktop_free);
       desktop->wanted = copy_wanted (wanted);

@@ -73,15 +73,21 @@ make_ground() {
   make_pki
 }
 
-# Built into the cache (a few minutes the first time), then linked or copied into the state directory. Only the newest version is
-# brought in; older ones stay, for desktops that stand on them.
+# Built into the cache while the programs are compiled (a few minutes the first time).
+begin_template() {
+  mkdir -p "$cache_dir/templates" "$cache_dir/downloads"
+  "$top/templates/$template/build" "$cache_dir/templates" --cache "$cache_dir/downloads" >"$log_dir/template.log" 2>&1 &
+  template_pid=$!
+}
+
+# Waits for it, then links or copies it into the state directory. Only the newest version is brought in; older ones stay,
+# for desktops that stand on them.
 provide_template() {
   local newest
-  mkdir -p "$cache_dir/templates" "$cache_dir/downloads"
-  "$top/templates/$template/build" "$cache_dir/templates" --cache "$cache_dir/downloads" 2>&1 |
-    tee -a "$log_dir/quickstart.log" | sed 's/^/         /' >&2
+  tail -n +1 -s 0.5 --pid="$template_pid" -f "$log_dir/template.log" | sed 's/^/         /' >&2
+  wait "$template_pid" || die_with "$log_dir/template.log" "template $template could not be built"
   newest=$(find "$cache_dir/templates/$template" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort -n | tail -n 1)
-  [[ -n $newest ]] || die_with "$log_dir/quickstart.log" "no version of $template in $cache_dir/templates"
+  [[ -n $newest ]] || die_with "$log_dir/template.log" "no version of $template in $cache_dir/templates"
   template_version=$newest
   local goal=$state/templates/$template/$newest
   [[ ! -e $goal/manifest.json ]] || return 0

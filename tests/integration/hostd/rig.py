@@ -9,7 +9,8 @@ import uuid
 from fakes.fake_broker import FakeBroker
 from harness.daemon import Daemon
 from harness.pki import Pki
-from harness.templates import build_dir, tiny_templates
+from harness.spice import LinkRefused, Session
+from harness.stack import BUILD, tiny_templates
 from harness.wait import wait_until
 
 READY_S = 120   # a guest under emulation on a busy machine
@@ -33,7 +34,7 @@ class Rig:
         if templates is None:
             shutil.copytree(tiny_templates() / "tiny", self.templates / "tiny")
         self.write_config(**settings)
-        self.hostd = Daemon("hostd", [build_dir() / "usher-hostd", "--config", self.config], self.root,
+        self.hostd = Daemon("hostd", [BUILD / "usher-hostd", "--config", self.config], self.root,
                             inside=libvirt.inside if libvirt else None)
 
     def write_config(self, **settings):
@@ -50,7 +51,7 @@ class Rig:
     def join(self, token=None, check=True, *options):
         file = self.root / "token"
         file.write_text(token or self.broker.token("kvm1"))
-        return subprocess.run([build_dir() / "usher-hostd", "join", "--config", self.config, "--broker", self.broker.url,
+        return subprocess.run([BUILD / "usher-hostd", "join", "--config", self.config, "--broker", self.broker.url,
                                "--token-file", file, *options], capture_output=True, text=True, check=check)
 
     def start(self, **environment):
@@ -103,9 +104,31 @@ class Rig:
         path = self.run / "consoles" / desktop
         return json.loads(path.read_text())["spice"] if path.exists() else None
 
+    def lets_in(self, desktop, secret):
+        """Whether its SPICE server takes `secret`."""
+        at = self.console(desktop)
+        try:
+            with Session((at["host"], at["port"]), secret) as session:
+                return session.alive()
+        except LinkRefused:
+            return False
+
+    def boots(self, desktop):
+        """How often the guest says it has booted from this disk; the last host name it gave."""
+        lines = (self.directory(desktop) / "serial.log").read_text(errors="replace").splitlines()
+        words = [line.split() for line in lines if line.startswith("usher-tiny:") and " boot " in line]
+        return (words[-1][1], int(words[-1][-1])) if words else (None, 0)
+
     def directory(self, desktop):
         return self.state / "desktops" / desktop
 
 
 def new_id():
     return str(uuid.uuid4())
+
+
+def remove_domains(libvirt):
+    """What a test that failed may have left: the next must not meet it."""
+    for name in libvirt.virsh("list", "--all", "--name", check=False).split():
+        libvirt.virsh("destroy", name, check=False)
+        libvirt.virsh("undefine", name, "--managed-save", check=False)
