@@ -59,7 +59,10 @@ check (const UsherYamlDocument *document, GError **error)
     g_set_error_literal (error, USHER_ERROR, USHER_ERROR_INVALID, "name: is empty");
     return FALSE;
   }
-  return usher_ctl_kind (kind, error) != NULL;
+  if (usher_kind_find (kind) != NULL)
+    return TRUE;
+  g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID, "kind: there is no kind «%s»", kind);
+  return FALSE;
 }
 
 /* file:line before what went wrong with a document. */

@@ -62,16 +62,17 @@ def tiny_templates():
 
 class Stack:
     """`brokers`: how many share the database. `libvirt_uri`: another libvirt than a private one with QEMU, e.g.
-    test:///PATH; then `templates` must be given. `people` and `groups`: tables of another demo directory. `more`:
-    {(daemon, section, key): value} for the settings files."""
+    test:///PATH; then `templates` must be given. `people` and `groups`: tables of another demo directory, `hash` how its
+    passwords are hashed. `more`: {(daemon, section, key): value} for the settings files."""
 
-    def __init__(self, brokers=1, libvirt_uri=None, templates=None, people=None, groups=None, more=None):
+    def __init__(self, brokers=1, libvirt_uri=None, templates=None, people=None, groups=None, hash="ssha",
+                 more=None):
         self.source = SOURCE
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="st-", dir=temporary_root()))
         self.root.chmod(0o711)
         self.libvirt_uri = libvirt_uri
         self.templates = templates
-        self.people, self.groups = people, groups
+        self.people, self.groups, self.hash = people, groups, hash
         self.more = more or {}
         self.broker_names = ["broker"] + [f"broker{number}" for number in range(2, brokers + 1)]
         self.port = free_port()
@@ -105,7 +106,8 @@ class Stack:
         self.pki.issue("broker")
         self.postgres = self.resources.enter_context(PrivatePostgres(self._private("pg")))
         self.postgres.run_file(SOURCE / "broker/store/roles.sql")
-        self.slapd = self.resources.enter_context(PrivateSlapd(self._private("ldap"), people=self.people, groups=self.groups))
+        self.slapd = self.resources.enter_context(PrivateSlapd(self._private("ldap"), people=self.people, groups=self.groups,
+                                                               hash=self.hash))
         if self.libvirt_uri is None:
             self.templates = self.templates or tiny_templates()
             self.libvirt = self.resources.enter_context(PrivateLibvirt(self._private("virt")))
@@ -116,6 +118,7 @@ class Stack:
         self._add("door", ["usher-door", "--config", self._config("hostd")], lambda: accepts(self.root / "run/door.sock"))
         for name in self.broker_names + ["gateway"]:
             self.daemons[name].start()
+        wait_until(lambda: self.client().get("/health").json["database"] == "ok", 60, "the broker has its database")
         self._join()
         self.daemons["hostd"].start()
         self.daemons["door"].start()

@@ -162,14 +162,14 @@ static void
 test_tables (void **state)
 {
   json_auto_t *items = json_pack ("[{s:s, s:{s:s, s:i}}, {s:s, s:{s:s}}]", "name", "office", "spec", "template", "tiny",
-                                  "spares", 2, "name", "x\x1b[2J\ny", "spec", "template", "");
+                                  "maximum", 2, "name", "x\x1b[2J\ny", "spec", "template", "");
   g_autofree char *table = usher_output_records (USHER_OUTPUT_TABLE, "pool", items, TRUE);
   g_autofree char *bare = usher_output_records (USHER_OUTPUT_TABLE, "pool", items, FALSE);
   g_autofree char *names = usher_output_records (USHER_OUTPUT_NAME, "pool", items, TRUE);
 
-  assert_string_equal (table, "NAME     TEMPLATE  SPARES  MAXIMUM  VCPUS  RAM MIB  NOTE\n"
-                              "office   tiny      2       -        -      -        -\n"
-                              "x\xef\xbf\xbd[2J y  -         -       -        -      -        -\n");
+  assert_string_equal (table, "NAME     TEMPLATE  MAXIMUM  SPARE  MAKING  ASSIGNED  NOTE\n"
+                              "office   tiny      2        -      -       -         -\n"
+                              "x\xef\xbf\xbd[2J y  -         -        -      -       -         -\n");
   assert_false (g_str_has_prefix (bare, "NAME"));
   assert_true (g_str_has_prefix (names, "office\n"));
 }
