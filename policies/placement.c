@@ -37,7 +37,8 @@ silent (const UsherPlacementWish *wish, const UsherPlacementHost *host)
   (void) wish;
   return host->silent_s <= USHER_PLACEMENT_SILENT_S
              ? NULL
-             : usher_reason_new ("silent", "host %s has not reported for more than %d s: its state is unknown", host->name, USHER_PLACEMENT_SILENT_S);
+             : usher_reason_new ("silent", "host %s has not reported for more than %d s: its state is unknown",
+                                 host->name, USHER_PLACEMENT_SILENT_S);
 }
 
 static UsherReason *
@@ -50,16 +51,17 @@ draining (const UsherPlacementWish *wish, const UsherPlacementHost *host)
 static UsherReason *
 no_template (const UsherPlacementWish *wish, const UsherPlacementHost *host)
 {
-  return host->has_template ? NULL
-                            : usher_reason_new ("template", "host %s does not have template %s", host->name, wish->template_label);
+  return host->has_template
+             ? NULL
+             : usher_reason_new ("template", "host %s does not have template %s", host->name, wish->template_label);
 }
 
 static UsherReason *
 few_cpus (const UsherPlacementWish *wish, const UsherPlacementHost *host)
 {
   return wish->vcpus <= host->cpus ? NULL
-                                   : usher_reason_new ("cpus", "host %s has %" D " CPUs, the desktop wants %" D, host->name,
-                                                       host->cpus, wish->vcpus);
+                                   : usher_reason_new ("cpus", "host %s has %" D " CPUs, the desktop wants %" D,
+                                                       host->name, host->cpus, wish->vcpus);
 }
 
 static UsherReason *
@@ -67,9 +69,10 @@ little_memory (const UsherPlacementWish *wish, const UsherPlacementHost *host)
 {
   gint64 left = memory_left (wish, host);
   return left >= 0 ? NULL
-                   : usher_reason_new ("memory", "host %s has %" D " MiB free, %" D " MiB of it promised: %" D " MiB short of the %" D
-                                       " MiB the desktop wants and the reserve", host->name, host->memory_free_mib,
-                                       host->pending_ram_mib, -left, wish->ram_mib);
+                   : usher_reason_new ("memory",
+                                       "host %s has %" D " MiB free, %" D " MiB of it promised: %" D
+                                       " MiB short of the %" D " MiB the desktop wants and the reserve",
+                                       host->name, host->memory_free_mib, host->pending_ram_mib, -left, wish->ram_mib);
 }
 
 static UsherReason *
@@ -77,8 +80,8 @@ little_disk (const UsherPlacementWish *wish, const UsherPlacementHost *host)
 {
   (void) wish;
   return disk_left (host) >= 0 ? NULL
-                               : usher_reason_new ("disk", "host %s has %" D " MiB of disk free: %" D " MiB short", host->name,
-                                                   host->disk_free_mib, -disk_left (host));
+                               : usher_reason_new ("disk", "host %s has %" D " MiB of disk free: %" D " MiB short",
+                                                   host->name, host->disk_free_mib, -disk_left (host));
 }
 
 static UsherReason *(*const filters[]) (const UsherPlacementWish *, const UsherPlacementHost *) = {
@@ -90,7 +93,7 @@ why_not (const UsherPlacementWish *wish, const UsherPlacementHost *host)
 {
   UsherReason *reason = NULL;
   for (gsize i = 0; i < G_N_ELEMENTS (filters) && reason == NULL; i++)
-    reason = filters[i] (wish, host);
+    reason = filters[i](wish, host);
   return reason;
 }
 
@@ -108,7 +111,8 @@ is_better (const UsherPlacementWish *wish, const UsherPlacementHost *a, const Us
 }
 
 gssize
-usher_placement_choose (const UsherPlacementWish *wish, const UsherPlacementHost *hosts, gsize n_hosts, GPtrArray *out_reasons)
+usher_placement_choose (const UsherPlacementWish *wish, const UsherPlacementHost *hosts, gsize n_hosts,
+                        GPtrArray *out_reasons)
 {
   gssize best = -1;
   if (n_hosts == 0)

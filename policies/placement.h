@@ -7,14 +7,14 @@
 /* What is known of a host. Borrowed strings. */
 typedef struct {
   const char *id, *name;
-  gboolean active;         /* its mode; else it drains */
-  gint64 silent_s;         /* since it last said something; -1: it never joined */
-  gboolean has_template;   /* the wished template version is usable there */
+  gboolean active;       /* its mode; else it drains */
+  gint64 silent_s;       /* since it last said something; -1: it never joined */
+  gboolean has_template; /* the wished template version is usable there */
   gint64 cpus;
   gint64 memory_mib, memory_free_mib, disk_free_mib; /* as it said last */
-  gint64 pending;          /* desktops placed there that its figures don't know of yet: */
-  gint64 pending_ram_mib;  /* the memory of those */
-  gint64 of_pool;          /* desktops of the same pool there */
+  gint64 pending;                                    /* desktops placed there that its figures don't know of yet: */
+  gint64 pending_ram_mib;                            /* the memory of those */
+  gint64 of_pool;                                    /* desktops of the same pool there */
 } UsherPlacementHost;
 
 typedef struct {
@@ -22,9 +22,9 @@ typedef struct {
   gint64 vcpus, ram_mib;
 } UsherPlacementWish;
 
-/* The index of the best host that all filters let through, or -1. For every host that was not let through a reason is added to
- * `out_reasons` (of UsherReason), and one when there are no hosts at all. Rules: "hosts", "joined", "silent", "mode", "template", "cpus",
- * "memory", "disk".
+/* The index of the best host that all filters let through, or -1. For every host that was not let through a reason is
+ * added to `out_reasons` (of UsherReason), and one when there are no hosts at all. Rules: "hosts", "joined", "silent",
+ * "mode", "template", "cpus", "memory", "disk".
  *
  * Kept free on each host: 5 % of its memory, at least 256 MiB; of the disk 2 GiB and 1 GiB for each pending desktop.
  * Score: share of memory left free after it, in thousandths, less 50 for each desktop of the same pool there;

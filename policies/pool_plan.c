@@ -20,14 +20,18 @@ make (const UsherPoolCounts *counts, gint64 lacking, UsherPoolPlan *plan)
   if (left > 0)
     {
       plan->again_s = left;
-      plan->reason = usher_reason_new ("back-off", "%" G_GINT64_FORMAT " desktop(s) one after the other failed: the next is made %"
-                                       G_GINT64_FORMAT " s after the last", counts->failures, left + counts->failed_ago_s);
+      plan->reason = usher_reason_new ("back-off",
+                                       "%" G_GINT64_FORMAT
+                                       " desktop(s) one after the other failed: the next is made %" G_GINT64_FORMAT
+                                       " s after the last",
+                                       counts->failures, left + counts->failed_ago_s);
       return;
     }
   if (counts->failures > 0 && counts->making > 0)
     {
-      plan->reason = usher_reason_new ("back-off", "%" G_GINT64_FORMAT " desktop(s) one after the other failed: one is tried at a time",
-                                       counts->failures);
+      plan->reason = usher_reason_new (
+          "back-off", "%" G_GINT64_FORMAT " desktop(s) one after the other failed: one is tried at a time",
+          counts->failures);
       return;
     }
   plan->create = counts->failures > 0 ? 1 : lacking;
@@ -50,10 +54,15 @@ usher_pool_plan (const UsherPoolCounts *counts)
   else if (free < wanted)
     make (counts, wanted - free, &plan);
   if (plan.reason == NULL && wanted < counts->spares)
-    plan.reason = usher_reason_new ("maximum", "%" G_GINT64_FORMAT " of at most %" G_GINT64_FORMAT " desktops belong to somebody: there is room for %"
-                                    G_GINT64_FORMAT " spare(s) of %" G_GINT64_FORMAT, counts->owned, counts->maximum, room, counts->spares);
+    plan.reason = usher_reason_new ("maximum",
+                                    "%" G_GINT64_FORMAT " of at most %" G_GINT64_FORMAT
+                                    " desktops belong to somebody: there is room for %" G_GINT64_FORMAT
+                                    " spare(s) of %" G_GINT64_FORMAT,
+                                    counts->owned, counts->maximum, room, counts->spares);
   if (plan.reason == NULL && counts->ready < wanted)
-    plan.reason = usher_reason_new ("spares", "%" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " spare(s) are ready, %" G_GINT64_FORMAT " are being made",
+    plan.reason = usher_reason_new ("spares",
+                                    "%" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " spare(s) are ready, %" G_GINT64_FORMAT
+                                    " are being made",
                                     counts->ready, wanted, wanted - counts->ready);
   return plan;
 }

@@ -1,7 +1,9 @@
 #include "policies/throttle.h"
 
-const UsherThrottleRule usher_throttle_user = { .window_s = 900, .free = 4, .first_s = 2, .longest_s = 300, .pending_max = 64 };
-const UsherThrottleRule usher_throttle_address = { .window_s = 900, .free = 50, .first_s = 2, .longest_s = 60, .pending_max = 512 };
+const UsherThrottleRule usher_throttle_user
+    = { .window_s = 900, .free = 4, .first_s = 2, .longest_s = 300, .pending_max = 64 };
+const UsherThrottleRule usher_throttle_address
+    = { .window_s = 900, .free = 50, .first_s = 2, .longest_s = 60, .pending_max = 512 };
 
 /* first_s, doubled for each failure over the free ones, at most longest_s. */
 static guint

@@ -3,9 +3,9 @@
 #include <glib.h>
 
 typedef struct {
-  guint window_s;    /* failures older than this are forgotten */
-  guint free;        /* so many failures cost nothing */
-  guint first_s;     /* the wait after the next one; doubles with each */
+  guint window_s; /* failures older than this are forgotten */
+  guint free;     /* so many failures cost nothing */
+  guint first_s;  /* the wait after the next one; doubles with each */
   guint longest_s;
   guint pending_max; /* attempts under way at a time */
 } UsherThrottleRule;
@@ -15,9 +15,9 @@ extern const UsherThrottleRule usher_throttle_user, usher_throttle_address;
 
 /* What is known of earlier attempts. */
 typedef struct {
-  guint failures;       /* within window_s */
-  gint64 last_ago_s;    /* since the newest failure; any value without one */
-  guint pending;        /* begun and not settled, without this one */
+  guint failures;    /* within window_s */
+  gint64 last_ago_s; /* since the newest failure; any value without one */
+  guint pending;     /* begun and not settled, without this one */
 } UsherThrottleHistory;
 
 /* Seconds to wait before an attempt may be made; 0: now. */

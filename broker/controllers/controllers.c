@@ -5,13 +5,14 @@
 #include "common/log.h"
 
 #define TICK_US (10 * G_USEC_PER_SEC)
-#define GATHER_US (20 * 1000)          /* events that come together are one pass */
-#define AUDIT_US G_USEC_PER_SEC        /* how late watchers of the audit trail may be told */
+#define GATHER_US (20 * 1000)   /* events that come together are one pass */
+#define AUDIT_US G_USEC_PER_SEC /* how late watchers of the audit trail may be told */
 #define RETRY_US G_USEC_PER_SEC
 
 /* What passes look at; a change of another kind wakes nobody. */
-#define KINDS (USHER_KIND_BIT (USHER_KIND_TEMPLATE) | USHER_KIND_BIT (USHER_KIND_POOL) | USHER_KIND_BIT (USHER_KIND_HOST) \
-               | USHER_KIND_BIT (USHER_KIND_DESKTOP))
+#define KINDS                                                                                                          \
+  (USHER_KIND_BIT (USHER_KIND_TEMPLATE) | USHER_KIND_BIT (USHER_KIND_POOL) | USHER_KIND_BIT (USHER_KIND_HOST)          \
+   | USHER_KIND_BIT (USHER_KIND_DESKTOP))
 
 struct _UsherControllers {
   GThread *thread;
@@ -21,7 +22,7 @@ struct _UsherControllers {
   guint passes;           /* atomic */
   UsherStore *store;      /* the thread's */
   gint64 next_tick_us, next_look_us, next_audit_us, audit_seq;
-  gboolean down;          /* the newest pass failed: said once */
+  gboolean down; /* the newest pass failed: said once */
 };
 
 /* Waits for an event or the earliest time to look; FALSE at the end. */
@@ -63,7 +64,9 @@ make_pass (UsherControllers *controllers)
   say (controllers, error);
   if (pass.tick)
     controllers->next_tick_us = now_us + TICK_US;
-  controllers->next_look_us = !good ? now_us + RETRY_US : pass.again_s > 0 ? now_us + (gint64) pass.again_s * G_USEC_PER_SEC : G_MAXINT64;
+  controllers->next_look_us = !good              ? now_us + RETRY_US
+                              : pass.again_s > 0 ? now_us + (gint64) pass.again_s * G_USEC_PER_SEC
+                                                 : G_MAXINT64;
   if (good)
     g_atomic_int_inc (&controllers->passes);
 }

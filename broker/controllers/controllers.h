@@ -1,5 +1,6 @@
-/* The controllers: one thread with its own database connection that compares what is wanted with what is, acts, and looks
- * again. Level-triggered: a pass needs no memory of the one before, may be repeated, and may run in any number of brokers at once.
+/* The controllers: one thread with its own database connection that compares what is wanted with what is, acts, and
+ * looks again. Level-triggered: a pass needs no memory of the one before, may be repeated, and may run in any number of
+ * brokers at once.
  *
  *     wake (kinds) ──► gather 20 ms ──► pools: plan, retire ──► placement ──► sessions ──► wait
  *     tick (10 s) ───►                                           + silent hosts, old rows

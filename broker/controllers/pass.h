@@ -3,9 +3,10 @@
 #include "broker/store/store.h"
 
 typedef struct {
-  gboolean tick;     /* also what only time brings about */
-  guint again_s;     /* the outcome: look again after so many seconds; 0: no need */
+  gboolean tick; /* also what only time brings about */
+  guint again_s; /* the outcome: look again after so many seconds; 0: no need */
 } UsherPass;
 
-/* Does what can be done; a step that fails does not keep the others from being made. FALSE and the first error when one did. */
+/* Does what can be done; a step that fails does not keep the others from being made. FALSE and the first error when one
+ * did. */
 gboolean usher_pass_make (UsherPass *pass, UsherStore *store, GError **error);

@@ -17,23 +17,35 @@ static const struct {
   const char *refers; /* the member that names the record it refers to */
   UsherKind refers_to;
 } ways[USHER_KINDS] = {
-  [USHER_KIND_TEMPLATE] = { { "lock-template", LOCK ("template") },
-                            { "insert-template", "INSERT INTO template (name, spec) VALUES ($1, $2::jsonb)" },
-                            { "update-template", "WITH t AS (UPDATE template SET spec = $2::jsonb WHERE name = $1 RETURNING id) "
-                                                 "UPDATE pool SET failures = 0 WHERE template IN (SELECT id FROM t)" },
-                            2, NULL, 0 },
-  [USHER_KIND_POOL] = { { "lock-pool", LOCK ("pool") },
-                        { "insert-pool", "INSERT INTO pool (name, spec, template) VALUES ($1, $2::jsonb, $3::uuid)" },
-                        { "update-pool", "UPDATE pool SET spec = $2::jsonb, template = $3::uuid, failures = 0 WHERE name = $1" },
-                        3, "template", USHER_KIND_TEMPLATE },
-  [USHER_KIND_ENTITLEMENT] = { { "lock-entitlement", LOCK ("entitlement") },
-                               { "insert-entitlement", "INSERT INTO entitlement (name, spec, pool, key) VALUES ($1, $2::jsonb, $3::uuid, $4)" },
-                               { "update-entitlement", "UPDATE entitlement SET spec = $2::jsonb, pool = $3::uuid, key = $4 WHERE name = $1" },
-                               4, "pool", USHER_KIND_POOL },
-  [USHER_KIND_HOST] = { { "lock-host", LOCK ("host") },
-                        { "insert-host", "INSERT INTO host (name, spec) VALUES ($1, $2::jsonb)" },
-                        { "update-host", "UPDATE host SET spec = $2::jsonb, wanted_version = usher_xact() WHERE name = $1" },
-                        2, NULL, 0 },
+  [USHER_KIND_TEMPLATE]
+  = { { "lock-template", LOCK ("template") },
+      { "insert-template", "INSERT INTO template (name, spec) VALUES ($1, $2::jsonb)" },
+      { "update-template", "WITH t AS (UPDATE template SET spec = $2::jsonb WHERE name = $1 RETURNING id) "
+                           "UPDATE pool SET failures = 0 WHERE template IN (SELECT id FROM t)" },
+      2,
+      NULL,
+      0 },
+  [USHER_KIND_POOL]
+  = { { "lock-pool", LOCK ("pool") },
+      { "insert-pool", "INSERT INTO pool (name, spec, template) VALUES ($1, $2::jsonb, $3::uuid)" },
+      { "update-pool", "UPDATE pool SET spec = $2::jsonb, template = $3::uuid, failures = 0 WHERE name = $1" },
+      3,
+      "template",
+      USHER_KIND_TEMPLATE },
+  [USHER_KIND_ENTITLEMENT]
+  = { { "lock-entitlement", LOCK ("entitlement") },
+      { "insert-entitlement", "INSERT INTO entitlement (name, spec, pool, key) VALUES ($1, $2::jsonb, $3::uuid, $4)" },
+      { "update-entitlement", "UPDATE entitlement SET spec = $2::jsonb, pool = $3::uuid, key = $4 WHERE name = $1" },
+      4,
+      "pool",
+      USHER_KIND_POOL },
+  [USHER_KIND_HOST]
+  = { { "lock-host", LOCK ("host") },
+      { "insert-host", "INSERT INTO host (name, spec) VALUES ($1, $2::jsonb)" },
+      { "update-host", "UPDATE host SET spec = $2::jsonb, wanted_version = usher_xact() WHERE name = $1" },
+      2,
+      NULL,
+      0 },
 };
 
 /* The record referred to is locked against deletion until the end of the transaction. */
@@ -85,11 +97,12 @@ compare (UsherStore *store, Apply *apply, GError **error)
   gboolean there = PQntuples (rows) > 0;
   if (apply->version != 0 && (!there || usher_cell_int (rows, 0, 1) != apply->version))
     {
-      g_set_error (error, USHER_ERROR, USHER_ERROR_CONFLICT, "%s \"%s\": its resource_version is %s, not %" G_GINT64_FORMAT,
-                   usher_kind_name (apply->kind), apply->name, there ? usher_cell_text (rows, 0, 1) : "gone", apply->version);
+      g_set_error (error, USHER_ERROR, USHER_ERROR_CONFLICT,
+                   "%s \"%s\": its resource_version is %s, not %" G_GINT64_FORMAT, usher_kind_name (apply->kind),
+                   apply->name, there ? usher_cell_text (rows, 0, 1) : "gone", apply->version);
       return FALSE;
     }
-  apply->applied = !there                       ? USHER_APPLIED_CREATED
+  apply->applied = !there                         ? USHER_APPLIED_CREATED
                    : usher_cell_bool (rows, 0, 2) ? USHER_APPLIED_SAME
                                                   : USHER_APPLIED_CHANGED;
   return TRUE;
@@ -108,8 +121,11 @@ apply_in_transaction (UsherStore *store, gpointer data, GError **error)
   gboolean fresh = apply->applied == USHER_APPLIED_CREATED;
   const char *const params[] = { apply->name, apply->spec_text, reference, apply->key };
   const UsherSql *write = fresh ? &ways[apply->kind].insert : &ways[apply->kind].update;
-  UsherAuditLine line = { .action = fresh ? "create" : "change", .outcome = "ok", .kind = usher_kind_name (apply->kind),
-                          .object = apply->name, .message = apply->spec_text };
+  UsherAuditLine line = { .action = fresh ? "create" : "change",
+                          .outcome = "ok",
+                          .kind = usher_kind_name (apply->kind),
+                          .object = apply->name,
+                          .message = apply->spec_text };
   if (!usher_sql_done (usher_sql_run (store, write, params, ways[apply->kind].n_params, error), NULL))
     return FALSE;
   USHER_FAULT_POINT ("store.apply");
@@ -123,21 +139,23 @@ check_apply (UsherKind kind, const char *name, const json_t *spec, GError **erro
 {
   if (!usher_spec_is_applied (kind))
     {
-      g_set_error (error, USHER_ERROR, USHER_ERROR_REFUSED, "records of the kind %s are not applied", usher_kind_name (kind));
+      g_set_error (error, USHER_ERROR, USHER_ERROR_REFUSED, "records of the kind %s are not applied",
+                   usher_kind_name (kind));
       return FALSE;
     }
   if (!usher_spec_name_is_valid (name))
     {
       g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID,
-                   "%s \"%s\": is not a name: a-z, 0-9, - and . between them, at most 63 characters", usher_kind_name (kind), name);
+                   "%s \"%s\": is not a name: a-z, 0-9, - and . between them, at most 63 characters",
+                   usher_kind_name (kind), name);
       return FALSE;
     }
   return usher_spec_check (kind, name, spec, error);
 }
 
 json_t *
-usher_store_apply (UsherStore *store, const UsherActor *actor, UsherKind kind, const char *name, const json_t *spec, gint64 version,
-                   UsherApplied *out_applied, GError **error)
+usher_store_apply (UsherStore *store, const UsherActor *actor, UsherKind kind, const char *name, const json_t *spec,
+                   gint64 version, UsherApplied *out_applied, GError **error)
 {
   g_autofree char *text = NULL, *key = NULL;
   GError *local = NULL;

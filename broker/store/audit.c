@@ -4,8 +4,9 @@
 #include "broker/store/sql.h"
 #include "common/log.h"
 
-static const UsherSql add = { "audit-add", "INSERT INTO audit (actor, address, request, action, outcome, kind, object_id, object, message) "
-                                           "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)" };
+static const UsherSql add
+    = { "audit-add", "INSERT INTO audit (actor, address, request, action, outcome, kind, object_id, object, message) "
+                     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)" };
 
 /* What PostgreSQL stores: UTF-8, and a text of bounded length. */
 static char *

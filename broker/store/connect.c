@@ -25,28 +25,29 @@ static const UsherSql lock_own = {
 };
 static const UsherSql lock_spare = {
   "connect-spare",
-  "SELECT d.id FROM desktop d JOIN host h ON h.id = d.host WHERE d.pool = $1::uuid AND d.state = 'spare' AND d.owner IS NULL "
+  "SELECT d.id FROM desktop d JOIN host h ON h.id = d.host WHERE d.pool = $1::uuid AND d.state = 'spare' AND d.owner "
+  "IS NULL "
   "AND d.seen_state = 'ready' AND " UP " ORDER BY d.ready_at LIMIT 1 FOR NO KEY UPDATE OF d SKIP LOCKED",
 };
 static const UsherSql take_making = {
   "connect-making",
-  "UPDATE desktop SET owner = $2::uuid, history = usher_note(history, 'assigned', $3) WHERE id = (SELECT id FROM desktop "
-  "WHERE pool = $1::uuid AND owner IS NULL AND state IN ('planned', 'provisioning') "
-  "ORDER BY state DESC, placed_at, created_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) RETURNING id",
+  "UPDATE desktop SET owner = $2::uuid, history = usher_note(history, 'assigned', $3) WHERE id = (SELECT id FROM "
+  "desktop WHERE pool = $1::uuid AND owner IS NULL AND state IN ('planned', 'provisioning') ORDER BY state DESC, "
+  "placed_at, created_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) RETURNING id",
 };
 static const UsherSql lock_pool = { "connect-pool", "SELECT FROM pool WHERE id = $1::uuid FOR NO KEY UPDATE" };
 static const UsherSql count_pool = {
   "connect-count",
-  "SELECT (p.spec->>'maximum')::bigint, p.failures, extract(epoch FROM now() - p.failed_at)::bigint, "
-  "(SELECT count(*) FROM desktop d WHERE d.pool = p.id AND d.state NOT IN ('draining', 'gone')) FROM pool p WHERE p.id = $1::uuid",
+  "SELECT (p.spec->>'maximum')::bigint, p.failures, extract(epoch FROM now() - p.failed_at)::bigint, (SELECT count(*) "
+  "FROM desktop d WHERE d.pool = p.id AND d.state NOT IN ('draining', 'gone')) FROM pool p WHERE p.id = $1::uuid",
 };
 static const UsherSql offer = {
   "connect-offer",
   "WITH d AS (UPDATE desktop SET console_revision = console_revision + 1, console_secret = decode($2, 'hex'), "
-  "console_valid_until = now() + $3::bigint * interval '1 second' WHERE id = $1::uuid RETURNING id, name), "
-  "s AS (INSERT INTO session (desktop, desktop_name, pool, person, client) SELECT d.id, d.name, $4, $5::uuid, $6 FROM d RETURNING id), "
-  "t AS (INSERT INTO ticket (hash, session, expires_at) SELECT $7, s.id, now() + $8::bigint * interval '1 second' FROM s) "
-  "SELECT s.id, d.name FROM s, d",
+  "console_valid_until = now() + $3::bigint * interval '1 second' WHERE id = $1::uuid RETURNING id, name), s AS "
+  "(INSERT INTO session (desktop, desktop_name, pool, person, client) SELECT d.id, d.name, $4, $5::uuid, $6 FROM d "
+  "RETURNING id), t AS (INSERT INTO ticket (hash, session, expires_at) SELECT $7, s.id, now() + $8::bigint * interval "
+  "'1 second' FROM s) SELECT s.id, d.name FROM s, d",
 };
 
 typedef struct {
@@ -55,7 +56,7 @@ typedef struct {
   /* found on the way */
   char pool[USHER_ID_SIZE];
   char *user;
-  gboolean taken;  /* a desktop became the person's in this transaction */
+  gboolean taken; /* a desktop became the person's in this transaction */
   UsherConnect *connect;
   json_t *reasons;
 } Connect;
@@ -84,8 +85,8 @@ check_entitlement (UsherStore *store, Connect *in, GError **error)
     }
   if (!usher_cell_bool (rows, 0, 3))
     {
-      g_set_error (error, USHER_ERROR, USHER_ERROR_REFUSED, "%s is not entitled to the pool \"%s\"", usher_cell_text (rows, 0, 0),
-                   in->pool_name);
+      g_set_error (error, USHER_ERROR, USHER_ERROR_REFUSED, "%s is not entitled to the pool \"%s\"",
+                   usher_cell_text (rows, 0, 0), in->pool_name);
       add_reason (in, "entitlement", "neither you nor a group you are in is entitled to this pool");
       return FALSE;
     }
@@ -109,8 +110,12 @@ take_spare (UsherStore *store, Connect *in, GError **error)
   g_autofree char *message = g_strdup_printf ("%s took this spare", in->user);
   if (rows == NULL || PQntuples (rows) == 0)
     return rows != NULL;
-  UsherDesktopMove move = { .id = usher_cell_text (rows, 0, 0), .from = USHER_DESKTOP_SPARE, .to = USHER_DESKTOP_ASSIGNED,
-                            .owner = in->person, .rule = "assigned", .message = message };
+  UsherDesktopMove move = { .id = usher_cell_text (rows, 0, 0),
+                            .from = USHER_DESKTOP_SPARE,
+                            .to = USHER_DESKTOP_ASSIGNED,
+                            .owner = in->person,
+                            .rule = "assigned",
+                            .message = message };
   in->taken = TRUE;
   return usher_desktop_move (store, &move, error);
 }
@@ -177,7 +182,8 @@ check_hope (Connect *in, const UsherDesktopView *view, GError **error)
   if (!failed && !(view->silent && view->was_ready))
     return TRUE;
   add_reason (in, failed ? "failed" : "silent", view->why);
-  g_set_error (error, USHER_ERROR, failed ? USHER_ERROR_EXHAUSTED : USHER_ERROR_UNAVAILABLE, "your desktop does not answer: %s", view->why);
+  g_set_error (error, USHER_ERROR, failed ? USHER_ERROR_EXHAUSTED : USHER_ERROR_UNAVAILABLE,
+               "your desktop does not answer: %s", view->why);
   return FALSE;
 }
 
@@ -196,8 +202,8 @@ make_offer (UsherStore *store, Connect *in, const UsherDesktopView *view, GError
     g_string_append_printf (hex, "%02x", bytes[i]);
   usher_token_new (in->connect->ticket);
   usher_token_hash (in->connect->ticket, hash);
-  rows = usher_sql (store, &offer, error, view->id, hex->str, usher_number (CONSOLE_S).text, in->pool_name, in->person, in->client, hash,
-                    usher_number (TICKET_S).text);
+  rows = usher_sql (store, &offer, error, view->id, hex->str, usher_number (CONSOLE_S).text, in->pool_name, in->person,
+                    in->client, hash, usher_number (TICKET_S).text);
   if (rows == NULL)
     return FALSE;
   g_strlcpy (in->connect->session, usher_cell_text (rows, 0, 0), USHER_ID_SIZE);
@@ -208,8 +214,12 @@ make_offer (UsherStore *store, Connect *in, const UsherDesktopView *view, GError
 static gboolean
 audit_connect (UsherStore *store, const Connect *in, const UsherDesktopView *view, GError **error)
 {
-  UsherAuditLine line = { .action = view->ready ? "connect" : "assign", .outcome = "ok", .kind = "desktop", .id = view->id,
-                          .object = json_string_value (json_object_get (view->document, "name")), .message = in->connect->session };
+  UsherAuditLine line = { .action = view->ready ? "connect" : "assign",
+                          .outcome = "ok",
+                          .kind = "desktop",
+                          .id = view->id,
+                          .object = json_string_value (json_object_get (view->document, "name")),
+                          .message = in->connect->session };
   if (!view->ready && !in->taken)
     return TRUE; /* asked again, nothing happened */
   return usher_audit_add (store, in->actor, &line, error);
@@ -238,13 +248,15 @@ connect_in_transaction (UsherStore *store, gpointer data, GError **error)
 }
 
 UsherConnect *
-usher_store_connect (UsherStore *store, const UsherActor *actor, const char *person, const char *pool, const char *client,
-                     json_t **out_reasons, GError **error)
+usher_store_connect (UsherStore *store, const UsherActor *actor, const char *person, const char *pool,
+                     const char *client, json_t **out_reasons, GError **error)
 {
   g_autoptr (UsherConnect) connect = g_new0 (UsherConnect, 1);
   g_autofree char *user = NULL;
   json_auto_t *reasons = json_array ();
-  Connect in = { .actor = actor, .person = person, .pool_name = pool, .client = client, .connect = connect, .reasons = reasons };
+  Connect in = {
+    .actor = actor, .person = person, .pool_name = pool, .client = client, .connect = connect, .reasons = reasons
+  };
   GError *local = NULL;
   gboolean good = usher_store_transact (store, connect_in_transaction, &in, &local);
   user = in.user;

@@ -62,8 +62,8 @@ usher_console_key_open (const char *dir, GError **error)
   key->bytes = sodium_malloc (crypto_secretbox_KEYBYTES);
   if (key->bytes == NULL)
     g_error ("no locked memory for a key");
-  if (sodium_base642bin (key->bytes, crypto_secretbox_KEYBYTES, usher_secret_peek (text), usher_secret_length (text), NULL,
-                         &length, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING)
+  if (sodium_base642bin (key->bytes, crypto_secretbox_KEYBYTES, usher_secret_peek (text), usher_secret_length (text),
+                         NULL, &length, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING)
           != 0
       || length != crypto_secretbox_KEYBYTES)
     {
@@ -81,8 +81,8 @@ usher_console_key_seal (const UsherConsoleKey *key, const UsherSecret *secret)
   gsize length = usher_secret_length (secret), size = crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES + length;
   guint8 *sealed = g_malloc (size);
   randombytes_buf (sealed, crypto_secretbox_NONCEBYTES);
-  crypto_secretbox_easy (sealed + crypto_secretbox_NONCEBYTES, (const unsigned char *) usher_secret_peek (secret), length,
-                         sealed, key->bytes);
+  crypto_secretbox_easy (sealed + crypto_secretbox_NONCEBYTES, (const unsigned char *) usher_secret_peek (secret),
+                         length, sealed, key->bytes);
   return g_bytes_new_take (sealed, size);
 }
 
@@ -94,12 +94,13 @@ usher_console_key_unseal (const UsherConsoleKey *key, const guint8 *sealed, gsiz
   UsherSecret *secret = NULL;
 
   if (length > overhead && length - overhead <= sizeof plain
-      && crypto_secretbox_open_easy (plain, sealed + crypto_secretbox_NONCEBYTES, length - crypto_secretbox_NONCEBYTES, sealed,
-                                     key->bytes)
+      && crypto_secretbox_open_easy (plain, sealed + crypto_secretbox_NONCEBYTES, length - crypto_secretbox_NONCEBYTES,
+                                     sealed, key->bytes)
              == 0)
     secret = usher_secret_new (plain, length - overhead);
   else
-    g_set_error (error, USHER_ERROR, USHER_ERROR_UNAVAILABLE, "a console secret in the database was not sealed with this console.key");
+    g_set_error (error, USHER_ERROR, USHER_ERROR_UNAVAILABLE,
+                 "a console secret in the database was not sealed with this console.key");
   sodium_memzero (plain, sizeof plain);
   return secret;
 }

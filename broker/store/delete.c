@@ -5,15 +5,17 @@
 #include "broker/store/sql.h"
 #include "common/fault.h"
 
-#define FIND(kind) "SELECT id, name FROM " kind " WHERE name = $1 OR id::text = $1 ORDER BY name <> $1 LIMIT 1 FOR UPDATE"
+#define FIND(kind)                                                                                                     \
+  "SELECT id, name FROM " kind " WHERE name = $1 OR id::text = $1 ORDER BY name <> $1 LIMIT 1 FOR UPDATE"
 
 /* How each kind is deleted: found and locked by $1 (name or id); what is in the way by $1 (id); deleted by $1 (id). */
 static const struct {
   UsherSql find, users, drop;
 } ways[USHER_KINDS] = {
-  [USHER_KIND_TEMPLATE] = { { "find-template", FIND ("template") },
-                            { "users-template", "SELECT name FROM pool WHERE template = $1::uuid ORDER BY name LIMIT 1" },
-                            { "drop-template", "DELETE FROM template WHERE id = $1::uuid" } },
+  [USHER_KIND_TEMPLATE]
+  = { { "find-template", FIND ("template") },
+      { "users-template", "SELECT name FROM pool WHERE template = $1::uuid ORDER BY name LIMIT 1" },
+      { "drop-template", "DELETE FROM template WHERE id = $1::uuid" } },
   [USHER_KIND_POOL] = { { "find-pool", FIND ("pool") },
                         { "users-pool", "SELECT name FROM desktop WHERE pool = $1::uuid LIMIT 1" },
                         { "drop-pool", "DELETE FROM pool WHERE id = $1::uuid" } },
@@ -56,7 +58,8 @@ drop (UsherStore *store, Delete *delete, const char *id, const char *name, GErro
       delete->pending = TRUE;
       return usher_sql_do (store, &mark_pool, NULL, error, id);
     }
-  g_autofree char *why = g_strdup_printf (delete->kind == USHER_KIND_HOST ? "desktop \"%s\" is on it: drain it first" : "pool \"%s\" uses it",
+  g_autofree char *why = g_strdup_printf (delete->kind == USHER_KIND_HOST ? "desktop \"%s\" is on it: drain it first"
+                                                                          : "pool \"%s\" uses it",
                                           usher_cell_text (users, 0, 0));
   g_set_error (error, USHER_ERROR, USHER_ERROR_CONFLICT, "%s \"%s\": %s", usher_kind_name (delete->kind), name, why);
   return FALSE;
@@ -72,11 +75,13 @@ delete_in_transaction (UsherStore *store, gpointer data, GError **error)
     return FALSE;
   if (PQntuples (found) == 0)
     {
-      g_set_error (error, USHER_ERROR, USHER_ERROR_MISSING, "there is no %s \"%s\"", usher_kind_name (delete->kind), delete->name_or_id);
+      g_set_error (error, USHER_ERROR, USHER_ERROR_MISSING, "there is no %s \"%s\"", usher_kind_name (delete->kind),
+                   delete->name_or_id);
       return FALSE;
     }
   const char *id = usher_cell_text (found, 0, 0), *name = usher_cell_text (found, 0, 1);
-  UsherAuditLine line = { .action = "delete", .outcome = "ok", .kind = usher_kind_name (delete->kind), .id = id, .object = name };
+  UsherAuditLine line
+      = { .action = "delete", .outcome = "ok", .kind = usher_kind_name (delete->kind), .id = id, .object = name };
   if (!drop (store, delete, id, name, error))
     return FALSE;
   USHER_FAULT_POINT ("store.delete");
@@ -84,14 +89,15 @@ delete_in_transaction (UsherStore *store, gpointer data, GError **error)
 }
 
 gboolean
-usher_store_delete (UsherStore *store, const UsherActor *actor, UsherKind kind, const char *name_or_id, gboolean *out_pending,
-                    GError **error)
+usher_store_delete (UsherStore *store, const UsherActor *actor, UsherKind kind, const char *name_or_id,
+                    gboolean *out_pending, GError **error)
 {
   Delete delete = { .actor = actor, .kind = kind, .name_or_id = name_or_id };
   GError *local = NULL;
   if (!usher_spec_is_deleted (kind))
     {
-      g_set_error (error, USHER_ERROR, USHER_ERROR_REFUSED, "records of the kind %s are not deleted", usher_kind_name (kind));
+      g_set_error (error, USHER_ERROR, USHER_ERROR_REFUSED, "records of the kind %s are not deleted",
+                   usher_kind_name (kind));
       return FALSE;
     }
   if (!usher_store_transact (store, delete_in_transaction, &delete, &local))

@@ -23,7 +23,8 @@ usher_desktop_move (UsherStore *store, const UsherDesktopMove *move, GError **er
       g_set_error (error, USHER_ERROR, USHER_ERROR_INTERNAL, "desktop %s: no move from %s to %s", move->id, from, to);
       return FALSE;
     }
-  if (!usher_sql_do (store, &move_desktop, &count, error, move->id, from, to, move->rule, move->message, move->owner, move->host))
+  if (!usher_sql_do (store, &move_desktop, &count, error, move->id, from, to, move->rule, move->message, move->owner,
+                     move->host))
     return FALSE;
   if (count == 0)
     {

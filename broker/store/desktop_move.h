@@ -20,5 +20,5 @@ gboolean usher_desktop_move (UsherStore *store, const UsherDesktopMove *move, GE
 gboolean usher_desktop_drain (UsherStore *store, const char *id, const char *rule, const char *message, GError **error);
 
 /* As usher_desktop_move(), for a session. */
-gboolean usher_session_move (UsherStore *store, const char *id, UsherSessionState from, UsherSessionState to, const char *rule,
-                             const char *message, GError **error);
+gboolean usher_session_move (UsherStore *store, const char *id, UsherSessionState from, UsherSessionState to,
+                             const char *rule, const char *message, GError **error);

@@ -29,7 +29,8 @@ why (const UsherDesktopView *view, const UsherRows *rows, int row, int column)
       break;
     }
   if (view->silent)
-    return g_strdup_printf ("its host %s does not report: its state is unknown", usher_cell_text (rows, row, column + 10));
+    return g_strdup_printf ("its host %s does not report: its state is unknown",
+                            usher_cell_text (rows, row, column + 10));
   if (usher_cell_bool (rows, row, column + 13))
     return g_strdup ("it is being restarted");
   return g_strdup (seen_reason[0] != '\0' ? seen_reason : "it is starting");
@@ -47,13 +48,14 @@ usher_desktop_view_read (const UsherRows *rows, int row, int column)
     view->state = USHER_DESKTOP_GONE;
   view->silent = usher_cell_bool (rows, row, column + 11);
   view->was_ready = usher_cell_bool (rows, row, column + 12);
-  view->ready = (view->state == USHER_DESKTOP_ASSIGNED || view->state == USHER_DESKTOP_SPARE) && seen_ready && !view->silent
-                && !usher_cell_bool (rows, row, column + 13);
+  view->ready = (view->state == USHER_DESKTOP_ASSIGNED || view->state == USHER_DESKTOP_SPARE) && seen_ready
+                && !view->silent && !usher_cell_bool (rows, row, column + 13);
   view->eta_s = view->ready ? 0 : usher_desktop_view_eta (made_s, usher_cell_int (rows, row, column + 8));
   view->why = view->ready ? g_strdup ("") : why (view, rows, row, column);
-  view->document = json_pack ("{s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "id", view->id, "name", usher_cell_text (rows, row, column + 1),
-                              "pool", usher_cell_text (rows, row, column + 2), "state", usher_desktop_state_name (view->state), "reason",
-                              view->why, "eta_s", view->ready ? json_null () : json_integer (view->eta_s), "since",
+  view->document = json_pack ("{s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "id", view->id, "name",
+                              usher_cell_text (rows, row, column + 1), "pool", usher_cell_text (rows, row, column + 2),
+                              "state", usher_desktop_state_name (view->state), "reason", view->why, "eta_s",
+                              view->ready ? json_null () : json_integer (view->eta_s), "since",
                               usher_cell_text (rows, row, column + 5));
   return view;
 }

@@ -14,12 +14,12 @@
 typedef struct {
   char id[USHER_ID_SIZE];
   UsherDesktopState state;
-  gboolean ready;      /* it answers now */
-  gboolean silent;     /* its host does not report: nothing is known of it */
-  gboolean was_ready;  /* it answered once */
-  guint eta_s;         /* 0 when ready */
-  char *why;           /* for its owner; "" when ready */
-  json_t *document;    /* DESKTOP */
+  gboolean ready;     /* it answers now */
+  gboolean silent;    /* its host does not report: nothing is known of it */
+  gboolean was_ready; /* it answered once */
+  guint eta_s;        /* 0 when ready */
+  char *why;          /* for its owner; "" when ready */
+  json_t *document;   /* DESKTOP */
 } UsherDesktopView;
 
 /* Reads row `row` from column `column` on. */

@@ -7,8 +7,8 @@
 
 static const UsherSql make_host = {
   "join-host",
-  "WITH made AS (INSERT INTO host (name, spec) VALUES ($1, '{\"mode\": \"active\"}') ON CONFLICT (name) DO NOTHING RETURNING id) "
-  "SELECT id FROM made UNION ALL SELECT id FROM host WHERE name = $1 LIMIT 1",
+  "WITH made AS (INSERT INTO host (name, spec) VALUES ($1, '{\"mode\": \"active\"}') ON CONFLICT (name) DO NOTHING "
+  "RETURNING id) SELECT id FROM made UNION ALL SELECT id FROM host WHERE name = $1 LIMIT 1",
 };
 static const UsherSql add_token = {
   "join-token-add",
@@ -21,11 +21,12 @@ static const UsherSql find_token = {
 };
 static const UsherSql use_token = {
   "join-token-use",
-  "UPDATE join_token t SET used_at = now() FROM host h WHERE h.id = t.host AND t.hash = $1 AND h.name = $2 AND t.used_at IS NULL "
-  "AND t.expires_at > now() RETURNING h.id",
+  "UPDATE join_token t SET used_at = now() FROM host h WHERE h.id = t.host AND t.hash = $1 AND h.name = $2 AND "
+  "t.used_at IS NULL AND t.expires_at > now() RETURNING h.id",
 };
 static const UsherSql set_fingerprint = {
-  "join-fingerprint", "UPDATE host SET fingerprint = $2, joined_at = now() WHERE id = $1::uuid",
+  "join-fingerprint",
+  "UPDATE host SET fingerprint = $2, joined_at = now() WHERE id = $1::uuid",
 };
 static const UsherSql find_fingerprint = { "host-find", "SELECT id FROM host WHERE fingerprint = $1" };
 
@@ -54,7 +55,8 @@ make_token (UsherStore *store, gpointer data, GError **error)
     return FALSE;
   if (PQntuples (host) == 0)
     {
-      g_set_error (error, USHER_ERROR, USHER_ERROR_CONFLICT, "host \"%s\" was made at the same time: try again", in->name);
+      g_set_error (error, USHER_ERROR, USHER_ERROR_CONFLICT, "host \"%s\" was made at the same time: try again",
+                   in->name);
       return FALSE;
     }
   line.id = usher_cell_text (host, 0, 0);
@@ -63,8 +65,8 @@ make_token (UsherStore *store, gpointer data, GError **error)
 }
 
 gboolean
-usher_store_join_token (UsherStore *store, const UsherActor *actor, const char *name, guint ttl_s, char out_token[USHER_TOKEN_SIZE],
-                        GError **error)
+usher_store_join_token (UsherStore *store, const UsherActor *actor, const char *name, guint ttl_s,
+                        char out_token[USHER_TOKEN_SIZE], GError **error)
 {
   Join in = { .actor = actor, .name = name, .ttl_s = ttl_s };
   char token[USHER_TOKEN_SIZE];
@@ -83,7 +85,8 @@ usher_store_join_token (UsherStore *store, const UsherActor *actor, const char *
 }
 
 gboolean
-usher_store_join_check (UsherStore *store, const char *token, const char *name, char out_host[USHER_ID_SIZE], GError **error)
+usher_store_join_check (UsherStore *store, const char *token, const char *name, char out_host[USHER_ID_SIZE],
+                        GError **error)
 {
   char hash[USHER_TOKEN_HASH_SIZE];
   if (!usher_token_is_valid (token) || !usher_spec_name_is_valid (name))
@@ -103,7 +106,8 @@ join (UsherStore *store, gpointer data, GError **error)
 {
   Join *in = data;
   g_autoptr (UsherRows) host = usher_sql (store, &use_token, error, in->hash, in->name);
-  UsherAuditLine line = { .action = "join", .outcome = "ok", .kind = "host", .object = in->name, .message = in->fingerprint };
+  UsherAuditLine line
+      = { .action = "join", .outcome = "ok", .kind = "host", .object = in->name, .message = in->fingerprint };
   if (host == NULL)
     return FALSE;
   if (PQntuples (host) == 0)
@@ -115,8 +119,8 @@ join (UsherStore *store, gpointer data, GError **error)
 }
 
 gboolean
-usher_store_join_use (UsherStore *store, const UsherActor *actor, const char *token, const char *name, const char *fingerprint,
-                      GError **error)
+usher_store_join_use (UsherStore *store, const UsherActor *actor, const char *token, const char *name,
+                      const char *fingerprint, GError **error)
 {
   Join in = { .actor = actor, .name = name, .fingerprint = fingerprint };
   GError *local = NULL;

@@ -9,7 +9,8 @@
 gboolean usher_store_join_token (UsherStore *store, const UsherActor *actor, const char *name, guint ttl_s,
                                  char out_token[USHER_TOKEN_SIZE], GError **error);
 
-/* Whether `token` is good for a host `name` now, without using it: its id, to sign a certificate for. UNAUTHENTICATED. */
+/* Whether `token` is good for a host `name` now, without using it: its id, to sign a certificate for. UNAUTHENTICATED.
+ */
 gboolean usher_store_join_check (UsherStore *store, const char *token, const char *name, char out_host[USHER_ID_SIZE],
                                  GError **error);
 
@@ -19,10 +20,12 @@ gboolean usher_store_join_use (UsherStore *store, const UsherActor *actor, const
                                const char *fingerprint, GError **error);
 
 /* The host whose certificate has that fingerprint; UNAUTHENTICATED when there is none. */
-gboolean usher_store_find_host (UsherStore *store, const char *fingerprint, char out_host[USHER_ID_SIZE], GError **error);
+gboolean usher_store_find_host (UsherStore *store, const char *fingerprint, char out_host[USHER_ID_SIZE],
+                                GError **error);
 
 /* Takes in what a host says of itself and its desktops: states move accordingly, a desktop to be gone that is
- * absent goes. REFUSED when request->deployment is not ours, MISSING when the host is not. Then ask usher_store_wanted(). */
+ * absent goes. REFUSED when request->deployment is not ours, MISSING when the host is not. Then ask
+ * usher_store_wanted(). */
 gboolean usher_store_seen (UsherStore *store, const char *host, const UsherSyncRequest *request, GError **error);
 
 /* What the host should hold, when that is newer than `after` (0: always): TRUE and *out, or TRUE and *out untouched.

@@ -19,7 +19,7 @@ struct _UsherStoreListener {
   GSource *source;    /* its socket, or the wait */
   GSource *limit;     /* on connecting */
   guint retry_ms;
-  gboolean up;        /* LISTEN was answered */
+  gboolean up; /* LISTEN was answered */
 };
 
 static void connect_now (UsherStoreListener *listener);
@@ -48,8 +48,8 @@ static void
 watch (UsherStoreListener *listener, GIOCondition condition)
 {
   drop_source (&listener->source);
-  listener->source = attach (listener, g_unix_fd_source_new (PQsocket (listener->connection), condition),
-                             G_SOURCE_FUNC (on_socket));
+  listener->source
+      = attach (listener, g_unix_fd_source_new (PQsocket (listener->connection), condition), G_SOURCE_FUNC (on_socket));
 }
 
 static gboolean

@@ -38,9 +38,10 @@ run (PGconn *connection, const char *what, const char *text, gint64 *out, GError
 static gboolean
 apply (PGconn *connection, const UsherMigration *migration, GError **error)
 {
-  g_autofree char *note
-      = g_strdup_printf ("INSERT INTO usher_migration (version, name) VALUES (%u, '%s')", migration->number, migration->name);
-  if (!run (connection, "begin", "BEGIN", NULL, error) || !run (connection, migration->name, migration->text, NULL, error)
+  g_autofree char *note = g_strdup_printf ("INSERT INTO usher_migration (version, name) VALUES (%u, '%s')",
+                                           migration->number, migration->name);
+  if (!run (connection, "begin", "BEGIN", NULL, error)
+      || !run (connection, migration->name, migration->text, NULL, error)
       || !run (connection, migration->name, note, NULL, error))
     return FALSE; /* the connection's end rolls back */
   USHER_FAULT_POINT ("store.migrate");
@@ -59,7 +60,8 @@ apply_missing (PGconn *connection, GError **error)
   if (there > newest)
     {
       g_set_error (error, USHER_ERROR, USHER_ERROR_CONFLICT,
-                   "the database has schema %" G_GINT64_FORMAT ", newer than this program's %" G_GINT64_FORMAT ": use the newer program",
+                   "the database has schema %" G_GINT64_FORMAT ", newer than this program's %" G_GINT64_FORMAT
+                   ": use the newer program",
                    there, newest);
       return FALSE;
     }

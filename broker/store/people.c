@@ -7,20 +7,32 @@
 /* $1: the person. After the desktop's columns (from 12 on) those of its view, NULLs without one. */
 static const UsherSql find_pools = {
   "pools-of",
-  "SELECT p.name, p.spec->>'display_name', coalesce(p.spec->>'description', ''), p.failures, "
-  "extract(epoch FROM now() - p.failed_at)::bigint, (p.spec->>'maximum')::bigint, "
-  "(SELECT count(*) FROM desktop x WHERE x.pool = p.id AND x.state NOT IN ('draining', 'gone')), "
-  "(SELECT count(*) FROM desktop x JOIN host y ON y.id = x.host WHERE x.pool = p.id AND x.state = 'spare' AND x.seen_state = 'ready' "
-  "AND y.last_seen > now() - interval '30 seconds'), "
-  "(SELECT count(*) FROM desktop x WHERE x.pool = p.id AND x.owner IS NULL AND x.state IN ('planned', 'provisioning')), "
+  "SELECT p.name, p.spec->>'display_name', coalesce(p.spec->>'description', ''), p.failures, extract(epoch FROM now() "
+  "- p.failed_at)::bigint, (p.spec->>'maximum')::bigint, (SELECT count(*) FROM desktop x WHERE x.pool = p.id AND "
+  "x.state NOT IN ('draining', 'gone')), (SELECT count(*) FROM desktop x JOIN host y ON y.id = x.host WHERE x.pool = "
+  "p.id AND x.state = 'spare' AND x.seen_state = 'ready' AND y.last_seen > now() - interval '30 seconds'), (SELECT "
+  "count(*) FROM desktop x WHERE x.pool = p.id AND x.owner IS NULL AND x.state IN ('planned', 'provisioning')), "
   "(SELECT count(*) FROM host y WHERE y.last_seen > now() - interval '30 seconds' AND y.spec->>'mode' = 'active'), "
   "to_jsonb(p.made_s), coalesce(p.status->>'reason', ''), " USHER_DESKTOP_VIEW_COLUMNS " "
   "FROM pool p LEFT JOIN desktop d ON d.pool = p.id AND d.owner = $1::uuid AND d.state NOT IN ('draining', 'gone') "
-  "LEFT JOIN host h ON h.id = d.host "
-  "WHERE NOT p.deleting AND p.id IN (SELECT e.pool FROM entitlement e JOIN person o ON e.key = ANY (o.keys) WHERE o.id = $1::uuid) "
-  "ORDER BY 2, 1",
+  "LEFT JOIN host h ON h.id = d.host WHERE NOT p.deleting AND p.id IN (SELECT e.pool FROM entitlement e JOIN person o "
+  "ON e.key = ANY (o.keys) WHERE o.id = $1::uuid) ORDER BY 2, 1",
 };
-enum { NAME, DISPLAY_NAME, DESCRIPTION, FAILURES, FAILED_AGO, MAXIMUM, LIVE, READY, MAKING, HOSTS, MADE_S, REASON, VIEW };
+enum {
+  NAME,
+  DISPLAY_NAME,
+  DESCRIPTION,
+  FAILURES,
+  FAILED_AGO,
+  MAXIMUM,
+  LIVE,
+  READY,
+  MAKING,
+  HOSTS,
+  MADE_S,
+  REASON,
+  VIEW
+};
 
 static const UsherSql find_name = { "person-name", "SELECT name FROM person WHERE id = $1::uuid" };
 
@@ -50,7 +62,8 @@ state_without (const UsherRows *rows, int row, char **out_reason)
 static json_t *
 pool_document (const UsherRows *rows, int row)
 {
-  g_autoptr (UsherDesktopView) own = usher_cell (rows, row, VIEW) != NULL ? usher_desktop_view_read (rows, row, VIEW) : NULL;
+  g_autoptr (UsherDesktopView) own
+      = usher_cell (rows, row, VIEW) != NULL ? usher_desktop_view_read (rows, row, VIEW) : NULL;
   json_auto_t *made_s = usher_cell_json (rows, row, MADE_S);
   g_autofree char *reason = NULL;
   const char *state;
@@ -58,7 +71,9 @@ pool_document (const UsherRows *rows, int row)
   if (own == NULL)
     {
       state = state_without (rows, row, &reason);
-      eta = g_str_equal (state, "available") || g_str_equal (state, "starting") ? json_integer (usher_desktop_view_eta (made_s, 0)) : NULL;
+      eta = g_str_equal (state, "available") || g_str_equal (state, "starting")
+                ? json_integer (usher_desktop_view_eta (made_s, 0))
+                : NULL;
     }
   else
     {
@@ -67,8 +82,8 @@ pool_document (const UsherRows *rows, int row)
       eta = own->ready ? NULL : json_integer (own->eta_s);
     }
   return json_pack ("{s:s, s:s, s:s, s:s, s:s, s:o*, s:O?}", "name", usher_cell_text (rows, row, NAME), "display_name",
-                    usher_cell_text (rows, row, DISPLAY_NAME), "description", usher_cell_text (rows, row, DESCRIPTION), "state", state,
-                    "reason", reason != NULL ? reason : "", "eta_s", eta, "desktop",
+                    usher_cell_text (rows, row, DISPLAY_NAME), "description", usher_cell_text (rows, row, DESCRIPTION),
+                    "state", state, "reason", reason != NULL ? reason : "", "eta_s", eta, "desktop",
                     own != NULL ? own->document : NULL);
 }
 
@@ -78,10 +93,11 @@ no_pools (UsherStore *store, const char *person, GError **error)
   g_autoptr (UsherRows) rows = usher_sql (store, &find_name, error, person);
   if (rows == NULL)
     return NULL;
-  g_autofree char *message = g_strdup_printf ("No pool of desktops is assigned to %s, or to a group that %s is a member of. "
-                                              "An administrator can assign one.",
-                                              PQntuples (rows) > 0 ? usher_cell_text (rows, 0, 0) : "you",
-                                              PQntuples (rows) > 0 ? usher_cell_text (rows, 0, 0) : "you");
+  g_autofree char *message
+      = g_strdup_printf ("No pool of desktops is assigned to %s, or to a group that %s is a member of. "
+                         "An administrator can assign one.",
+                         PQntuples (rows) > 0 ? usher_cell_text (rows, 0, 0) : "you",
+                         PQntuples (rows) > 0 ? usher_cell_text (rows, 0, 0) : "you");
   return json_pack ("[{s:s, s:s}]", "rule", "entitlement", "message", message);
 }
 
@@ -105,7 +121,8 @@ usher_store_pools_of (UsherStore *store, const char *person, GError **error)
 static const UsherSql find_desktops = {
   "desktops-of",
   "SELECT usher_horizon(), EXISTS (SELECT FROM desktop WHERE owner = $1::uuid AND resource_version > $2::bigint), "
-  USHER_DESKTOP_VIEW_COLUMNS " FROM (SELECT) one LEFT JOIN desktop d ON d.owner = $1::uuid AND d.state NOT IN ('draining', 'gone') "
+  USHER_DESKTOP_VIEW_COLUMNS
+  " FROM (SELECT) one LEFT JOIN desktop d ON d.owner = $1::uuid AND d.state NOT IN ('draining', 'gone') "
   "LEFT JOIN pool p ON p.id = d.pool LEFT JOIN host h ON h.id = d.host ORDER BY d.name",
 };
 
@@ -149,7 +166,8 @@ static gboolean
 restart (UsherStore *store, gpointer data, GError **error)
 {
   Restart *wish = data;
-  g_autofree char *note = g_strdup_printf ("%s asked for a restart", wish->actor->name != NULL ? wish->actor->name : "somebody");
+  g_autofree char *note
+      = g_strdup_printf ("%s asked for a restart", wish->actor->name != NULL ? wish->actor->name : "somebody");
   g_autoptr (UsherRows) changed = usher_sql (store, &restart_desktop, error, wish->desktop, wish->person, note);
   g_autoptr (UsherRows) own = changed != NULL ? usher_sql (store, &find_own, error, wish->desktop, wish->person) : NULL;
   UsherAuditLine line = { .action = "restart", .outcome = "ok", .kind = "desktop", .id = wish->desktop };
@@ -174,7 +192,8 @@ restart (UsherStore *store, gpointer data, GError **error)
 }
 
 json_t *
-usher_store_restart (UsherStore *store, const UsherActor *actor, const char *person, const char *desktop, GError **error)
+usher_store_restart (UsherStore *store, const UsherActor *actor, const char *person, const char *desktop,
+                     GError **error)
 {
   Restart wish = { .actor = actor, .person = person, .desktop = desktop };
   GError *local = NULL;

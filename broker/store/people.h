@@ -23,13 +23,14 @@ void usher_connect_free (UsherConnect *connect);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (UsherConnect, usher_connect_free)
 
 /* In one transaction: checks the entitlement; takes the person's desktop of the pool, or a ready spare, or one that
- * is being made, or plans one within the pool's maximum; when it is ready makes a session (offered), a ticket and a fresh console
- * secret (revision + 1); audits. `client` is "browser" or "spice". MISSING: no such pool; REFUSED: not entitled;
- * EXHAUSTED: no desktop can be had now, *out_reasons ([{"rule","message"}…], may be NULL) says why. Those are audited too. */
+ * is being made, or plans one within the pool's maximum; when it is ready makes a session (offered), a ticket and a
+ * fresh console secret (revision + 1); audits. `client` is "browser" or "spice". MISSING: no such pool; REFUSED: not
+ * entitled; EXHAUSTED: no desktop can be had now, *out_reasons ([{"rule","message"}…], may be NULL) says why. Those are
+ * audited too. */
 UsherConnect *usher_store_connect (UsherStore *store, const UsherActor *actor, const char *person, const char *pool,
                                    const char *client, json_t **out_reasons, GError **error);
 
-/* Asks for a restart of the person's own desktop (restart_revision + 1); returns DESKTOP. MISSING when it is not theirs;
- * CONFLICT when it is not running or being made. Audited. */
+/* Asks for a restart of the person's own desktop (restart_revision + 1); returns DESKTOP. MISSING when it is not
+ * theirs; CONFLICT when it is not running or being made. Audited. */
 json_t *usher_store_restart (UsherStore *store, const UsherActor *actor, const char *person, const char *desktop,
                              GError **error);

@@ -4,16 +4,23 @@
 
 /* One record as a document, of a row of a record_KIND view. */
 #define DOCUMENT(kind)                                                                                                 \
-  "jsonb_build_object('kind', '" kind "', 'id', id, 'name', name, 'resource_version', resource_version, 'created_at', " \
+  "jsonb_build_object('kind', '" kind                                                                                  \
+  "', 'id', id, 'name', name, 'resource_version', resource_version, 'created_at', "                                    \
   "usher_time(created_at), 'spec', spec, 'status', status)"
-#define LIST(kind) "SELECT usher_horizon(), coalesce(jsonb_agg(" DOCUMENT (kind) " ORDER BY name), '[]') FROM record_" kind
+#define LIST(kind)                                                                                                     \
+  "SELECT usher_horizon(), coalesce(jsonb_agg(" DOCUMENT (kind) " ORDER BY name), '[]') FROM record_" kind
 #define CHANGED(kind)                                                                                                  \
   "SELECT usher_horizon(), (SELECT forgotten > $1 FROM deployment), "                                                  \
-  "(SELECT coalesce(jsonb_agg(" DOCUMENT (kind) " ORDER BY resource_version), '[]') FROM record_" kind                  \
-  " WHERE id IN (SELECT id FROM " kind " WHERE resource_version > $1)), "                                              \
-  "(SELECT coalesce(jsonb_agg(id), '[]') FROM deleted WHERE kind = '" kind "' AND resource_version > $1)"
-#define GET(kind) "SELECT " DOCUMENT (kind) " FROM record_" kind " WHERE name = $1 OR id::text = $1 ORDER BY name <> $1 LIMIT 1"
-#define STATEMENTS(kind) { { "list-" kind, LIST (kind) }, { "changes-" kind, CHANGED (kind) }, { "get-" kind, GET (kind) } }
+  "(SELECT coalesce(jsonb_agg(" DOCUMENT (                                                                             \
+      kind) " ORDER BY resource_version), '[]') FROM record_" kind " WHERE id IN (SELECT id FROM " kind                \
+            " WHERE resource_version > $1)), "                                                                         \
+            "(SELECT coalesce(jsonb_agg(id), '[]') FROM deleted WHERE kind = '" kind "' AND resource_version > $1)"
+#define GET(kind)                                                                                                      \
+  "SELECT " DOCUMENT (kind) " FROM record_" kind " WHERE name = $1 OR id::text = $1 ORDER BY name <> $1 LIMIT 1"
+#define STATEMENTS(kind)                                                                                               \
+  {                                                                                                                    \
+    { "list-" kind, LIST (kind) }, { "changes-" kind, CHANGED (kind) }, { "get-" kind, GET (kind) }                    \
+  }
 
 static const struct {
   UsherSql list, changes, get;
@@ -29,8 +36,10 @@ static const struct {
 
 static const UsherSql list_audit = {
   "list-audit-page",
-  "SELECT usher_horizon(), coalesce(jsonb_agg(" DOCUMENT ("audit") " ORDER BY seq DESC), '[]') FROM "
-  "(SELECT * FROM record_audit WHERE $2::bigint = 0 OR seq < $2::bigint ORDER BY seq DESC LIMIT $1::bigint) page",
+  "SELECT usher_horizon(), coalesce(jsonb_agg(" DOCUMENT (
+      "audit") " ORDER BY seq DESC), '[]') FROM "
+               "(SELECT * FROM record_audit WHERE $2::bigint = 0 OR seq < $2::bigint ORDER BY seq DESC LIMIT "
+               "$1::bigint) page",
 };
 
 #define AUDIT_LIMIT 100
@@ -51,7 +60,8 @@ usher_store_list (UsherStore *store, UsherKind kind, guint limit, gint64 before,
   g_autoptr (UsherRows) rows = list_rows (store, kind, limit, before, error);
   if (rows == NULL)
     return NULL;
-  return json_pack ("{s:I, s:o}", "resource_version", (json_int_t) usher_cell_int (rows, 0, 0), "items", usher_cell_json (rows, 0, 1));
+  return json_pack ("{s:I, s:o}", "resource_version", (json_int_t) usher_cell_int (rows, 0, 0), "items",
+                    usher_cell_json (rows, 0, 1));
 }
 
 gboolean
@@ -68,8 +78,8 @@ usher_store_changes (UsherStore *store, UsherKind kind, gint64 after, json_t **o
     }
   json_auto_t *items = usher_cell_json (rows, 0, 2), *deleted = usher_cell_json (rows, 0, 3);
   if (json_array_size (items) > 0 || json_array_size (deleted) > 0)
-    *out = json_pack ("{s:I, s:O, s:O}", "resource_version", (json_int_t) usher_cell_int (rows, 0, 0), "items", items, "deleted",
-                      deleted);
+    *out = json_pack ("{s:I, s:O, s:O}", "resource_version", (json_int_t) usher_cell_int (rows, 0, 0), "items", items,
+                      "deleted", deleted);
   return TRUE;
 }
 
@@ -99,8 +109,10 @@ static const UsherSql find_kind = {
 };
 static const UsherSql find_audit = {
   "why-audit",
-  "SELECT coalesce(jsonb_agg(" DOCUMENT ("audit") " ORDER BY seq DESC), '[]') FROM "
-  "(SELECT a.* FROM record_audit a JOIN (SELECT seq FROM audit WHERE object_id = $1 ORDER BY seq DESC LIMIT 50) s USING (seq)) lines",
+  "SELECT coalesce(jsonb_agg(" DOCUMENT (
+      "audit") " ORDER BY seq DESC), '[]') FROM "
+               "(SELECT a.* FROM record_audit a JOIN (SELECT seq FROM audit WHERE object_id = $1 ORDER BY seq DESC "
+               "LIMIT 50) s USING (seq)) lines",
 };
 
 json_t *

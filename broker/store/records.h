@@ -6,8 +6,9 @@
 #pragma once
 #include "broker/store/store.h"
 
-/* {"resource_version","items":[…]}; new reference. `limit` 0: all (audit: 100, at most 1000); `before` 0: from the newest
- * (both for audit only: its items are newest first and each has "seq" in its status). Others are in order of name. */
+/* {"resource_version","items":[…]}; new reference. `limit` 0: all (audit: 100, at most 1000); `before` 0: from the
+ * newest (both for audit only: its items are newest first and each has "seq" in its status). Others are in order of
+ * name. */
 json_t *usher_store_list (UsherStore *store, UsherKind kind, guint limit, gint64 before, GError **error);
 
 /* {"resource_version","items":[changed…],"deleted":[id…]} when something changed after `after`; FALSE only on

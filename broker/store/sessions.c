@@ -11,7 +11,8 @@ static const char refused[] = "the ticket is unknown, used or expired";
 
 static const UsherSql use_ticket = {
   "ticket-use",
-  "UPDATE ticket SET redeemed_at = now() WHERE hash = $1 AND redeemed_at IS NULL AND expires_at > now() RETURNING session",
+  "UPDATE ticket SET redeemed_at = now() WHERE hash = $1 AND redeemed_at IS NULL AND expires_at > now() RETURNING "
+  "session",
 };
 /* The desktop is still that person's. */
 static const UsherSql enter_session = {
@@ -48,7 +49,8 @@ redeem (UsherStore *store, gpointer data, GError **error)
   if (PQntuples (ticket) == 0)
     return no_ticket (error);
   g_strlcpy (in->session, usher_cell_text (ticket, 0, 0), USHER_ID_SIZE);
-  session = usher_sql (store, &enter_session, error, in->session, request->gateway, request->client_address, request->carrier);
+  session = usher_sql (store, &enter_session, error, in->session, request->gateway, request->client_address,
+                       request->carrier);
   if (session == NULL)
     return FALSE;
   if (PQntuples (session) == 0)
@@ -56,15 +58,17 @@ redeem (UsherStore *store, gpointer data, GError **error)
   USHER_FAULT_POINT ("store.redeem");
   actor.name = usher_cell_text (session, 0, 0);
   line.object = usher_cell_text (session, 0, 1);
-  g_autofree char *message = g_strdup_printf ("by gateway %s from %s (%s)", request->gateway, request->client_address, request->carrier);
+  g_autofree char *message
+      = g_strdup_printf ("by gateway %s from %s (%s)", request->gateway, request->client_address, request->carrier);
   line.message = message;
-  return usher_session_move (store, in->session, USHER_SESSION_OFFERED, USHER_SESSION_CONNECTING, "redeemed", message, error)
+  return usher_session_move (store, in->session, USHER_SESSION_OFFERED, USHER_SESSION_CONNECTING, "redeemed", message,
+                             error)
          && usher_audit_add (store, &actor, &line, error);
 }
 
 gboolean
-usher_store_redeem (UsherStore *store, const UsherRedeemRequest *request, const UsherActor *actor, char out_session[USHER_ID_SIZE],
-                    GError **error)
+usher_store_redeem (UsherStore *store, const UsherRedeemRequest *request, const UsherActor *actor,
+                    char out_session[USHER_ID_SIZE], GError **error)
 {
   Redeem in = { .request = request, .actor = actor };
   GError *local = NULL;
@@ -89,12 +93,11 @@ usher_store_redeem (UsherStore *store, const UsherRedeemRequest *request, const 
 
 static const UsherSql find_console = {
   "session-console",
-  "SELECT s.id, d.id, h.id, o.name, h.door, encode(d.console_secret, 'hex'), "
-  "d.seen_console_revision >= d.console_revision AND d.console_valid_until > now(), "
-  "coalesce(d.seen_state = 'ready', false), coalesce(h.last_seen > now() - interval '30 seconds', false), d.name, h.name "
-  "FROM session s JOIN person o ON o.id = s.person JOIN desktop d ON d.id = s.desktop LEFT JOIN host h ON h.id = d.host "
-  "WHERE s.id = $1::uuid AND s.state IN ('connecting', 'active', 'disconnected') AND d.owner = s.person "
-  "AND d.state NOT IN ('draining', 'gone')",
+  "SELECT s.id, d.id, h.id, o.name, h.door, encode(d.console_secret, 'hex'), d.seen_console_revision >= "
+  "d.console_revision AND d.console_valid_until > now(), coalesce(d.seen_state = 'ready', false), "
+  "coalesce(h.last_seen > now() - interval '30 seconds', false), d.name, h.name FROM session s JOIN person o ON o.id "
+  "= s.person JOIN desktop d ON d.id = s.desktop LEFT JOIN host h ON h.id = d.host WHERE s.id = $1::uuid AND s.state "
+  "IN ('connecting', 'active', 'disconnected') AND d.owner = s.person AND d.state NOT IN ('draining', 'gone')",
 };
 
 void
@@ -122,13 +125,14 @@ static gboolean
 check_reachable (const UsherRows *rows, GError **error)
 {
   const char *desktop = usher_cell_text (rows, 0, 9), *host = usher_cell_text (rows, 0, 10);
-  const char *why = !usher_cell_bool (rows, 0, 8)                ? "its host does not report"
-                    : !usher_cell_bool (rows, 0, 7)              ? "it does not answer"
-                    : usher_cell_text (rows, 0, 4)[0] == '\0'    ? "its host has no door"
-                    : usher_cell (rows, 0, 5) == NULL            ? "it has no console secret"
-                                                                 : NULL;
+  const char *why = !usher_cell_bool (rows, 0, 8)             ? "its host does not report"
+                    : !usher_cell_bool (rows, 0, 7)           ? "it does not answer"
+                    : usher_cell_text (rows, 0, 4)[0] == '\0' ? "its host has no door"
+                    : usher_cell (rows, 0, 5) == NULL         ? "it has no console secret"
+                                                              : NULL;
   if (why != NULL)
-    g_set_error (error, USHER_ERROR, USHER_ERROR_UNAVAILABLE, "desktop %s on host %s: %s", desktop, host[0] != '\0' ? host : "(none)", why);
+    g_set_error (error, USHER_ERROR, USHER_ERROR_UNAVAILABLE, "desktop %s on host %s: %s", desktop,
+                 host[0] != '\0' ? host : "(none)", why);
   return why == NULL;
 }
 
@@ -159,7 +163,9 @@ usher_store_session_console (UsherStore *store, const char *session, GError **er
 /* ---- events ---- */
 
 static const UsherSql lock_session = {
-  "session-lock", "SELECT s.state, s.desktop_name, o.name FROM session s JOIN person o ON o.id = s.person WHERE s.id = $1::uuid FOR UPDATE OF s",
+  "session-lock",
+  "SELECT s.state, s.desktop_name, o.name FROM session s JOIN person o ON o.id = s.person WHERE s.id = $1::uuid FOR "
+  "UPDATE OF s",
 };
 static const UsherSql count_bytes = {
   "session-bytes",
@@ -178,8 +184,12 @@ static gboolean
 audit_event (UsherStore *store, const Event *event, const UsherRows *rows, UsherSessionState to, GError **error)
 {
   UsherActor actor = *event->actor;
-  UsherAuditLine line = { .action = usher_session_state_name (to), .outcome = "ok", .kind = "session", .id = event->session,
-                          .object = usher_cell_text (rows, 0, 1), .message = event->reason };
+  UsherAuditLine line = { .action = usher_session_state_name (to),
+                          .outcome = "ok",
+                          .kind = "session",
+                          .id = event->session,
+                          .object = usher_cell_text (rows, 0, 1),
+                          .message = event->reason };
   actor.name = usher_cell_text (rows, 0, 2);
   return usher_audit_add (store, &actor, &line, error);
 }
@@ -190,7 +200,7 @@ take_event (UsherStore *store, gpointer data, GError **error)
   Event *in = data;
   const UsherSessionEvent *event = in->event;
   g_autoptr (UsherRows) rows = usher_sql (store, &lock_session, error, in->session);
-  UsherSessionState from, to = event == NULL                                  ? USHER_SESSION_ENDED
+  UsherSessionState from, to = event == NULL                               ? USHER_SESSION_ENDED
                                : event->kind == USHER_SESSION_EVENT_ACTIVE ? USHER_SESSION_ACTIVE
                                                                            : USHER_SESSION_DISCONNECTED;
   if (rows == NULL)
@@ -201,8 +211,8 @@ take_event (UsherStore *store, gpointer data, GError **error)
       return FALSE;
     }
   if (event != NULL
-      && !usher_sql_do (store, &count_bytes, NULL, error, in->session, event->gateway, usher_number (event->bytes_to_client).text,
-                        usher_number (event->bytes_to_desktop).text))
+      && !usher_sql_do (store, &count_bytes, NULL, error, in->session, event->gateway,
+                        usher_number (event->bytes_to_client).text, usher_number (event->bytes_to_desktop).text))
     return FALSE;
   if (!usher_session_state_may_move (from, to))
     return TRUE; /* repeated or late */
@@ -211,11 +221,13 @@ take_event (UsherStore *store, gpointer data, GError **error)
 }
 
 gboolean
-usher_store_session_event (UsherStore *store, const UsherActor *actor, const char *session, const UsherSessionEvent *event, GError **error)
+usher_store_session_event (UsherStore *store, const UsherActor *actor, const char *session,
+                           const UsherSessionEvent *event, GError **error)
 {
   gboolean active = event->kind == USHER_SESSION_EVENT_ACTIVE;
-  g_autofree char *reason = active ? g_strdup_printf ("gateway %s relays it", event->gateway)
-                                   : g_strdup (event->reason != NULL && event->reason[0] != '\0' ? event->reason : "the line was closed");
+  g_autofree char *reason
+      = active ? g_strdup_printf ("gateway %s relays it", event->gateway)
+               : g_strdup (event->reason != NULL && event->reason[0] != '\0' ? event->reason : "the line was closed");
   Event in = { actor, session, event, reason };
   if (!usher_id_is_valid (session))
     {
@@ -226,7 +238,8 @@ usher_store_session_event (UsherStore *store, const UsherActor *actor, const cha
 }
 
 gboolean
-usher_store_session_fail (UsherStore *store, const UsherActor *actor, const char *session, const char *reason, GError **error)
+usher_store_session_fail (UsherStore *store, const UsherActor *actor, const char *session, const char *reason,
+                          GError **error)
 {
   Event in = { actor, session, NULL, reason };
   return usher_store_transact (store, take_event, &in, error);

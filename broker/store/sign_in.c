@@ -25,21 +25,23 @@ static const UsherSql count_attempts = {
 /* A crash may forget the newest attempts: not worth waiting for the disk. */
 static const UsherSql add_attempt = {
   "attempt-add",
-  "INSERT INTO attempt (account, address) SELECT $1, $2 FROM set_config('synchronous_commit', 'off', true) RETURNING id",
+  "INSERT INTO attempt (account, address) SELECT $1, $2 FROM set_config('synchronous_commit', 'off', true) RETURNING "
+  "id",
 };
 static const UsherSql settle_attempt = {
   "attempt-settle",
-  "UPDATE attempt SET failed = true, at = now() WHERE id = (SELECT id FROM attempt WHERE account = $1 AND address = $2 AND NOT failed "
-  "ORDER BY id LIMIT 1)",
+  "UPDATE attempt SET failed = true, at = now() WHERE id = (SELECT id FROM attempt WHERE account = $1 AND address = "
+  "$2 AND NOT failed ORDER BY id LIMIT 1)",
 };
 static const UsherSql drop_attempt = {
   "attempt-drop",
-  "DELETE FROM attempt WHERE id = (SELECT id FROM attempt WHERE account = $1 AND address = $2 AND NOT failed ORDER BY id LIMIT 1)",
+  "DELETE FROM attempt WHERE id = (SELECT id FROM attempt WHERE account = $1 AND address = $2 AND NOT failed ORDER BY "
+  "id LIMIT 1)",
 };
 static const UsherSql forget_attempts = {
   "attempts-forget",
-  "DELETE FROM attempt WHERE account = $1 AND (failed OR id = (SELECT id FROM attempt WHERE account = $1 AND address = $2 AND NOT failed "
-  "ORDER BY id LIMIT 1))",
+  "DELETE FROM attempt WHERE account = $1 AND (failed OR id = (SELECT id FROM attempt WHERE account = $1 AND address "
+  "= $2 AND NOT failed ORDER BY id LIMIT 1))",
 };
 
 static const char *
@@ -57,7 +59,8 @@ history_at (const UsherRows *rows, int column)
 }
 
 gboolean
-usher_store_sign_in_begin (UsherStore *store, const char *user_key, const UsherActor *actor, guint *out_wait_s, GError **error)
+usher_store_sign_in_begin (UsherStore *store, const char *user_key, const UsherActor *actor, guint *out_wait_s,
+                           GError **error)
 {
   gint64 window_s = MAX (usher_throttle_user.window_s, usher_throttle_address.window_s);
   g_autoptr (UsherRows) rows
@@ -65,7 +68,8 @@ usher_store_sign_in_begin (UsherStore *store, const char *user_key, const UsherA
   if (rows == NULL)
     return FALSE;
   UsherThrottleHistory of_user = history_at (rows, 0), of_address = history_at (rows, 3);
-  guint wait_s = MAX (usher_throttle_wait (&usher_throttle_user, &of_user), usher_throttle_wait (&usher_throttle_address, &of_address));
+  guint wait_s = MAX (usher_throttle_wait (&usher_throttle_user, &of_user),
+                      usher_throttle_wait (&usher_throttle_address, &of_address));
   if (wait_s == 0)
     return usher_sql_do (store, &add_attempt, NULL, error, user_key, address_of (actor));
   *out_wait_s = wait_s;
@@ -78,20 +82,20 @@ usher_store_sign_in_begin (UsherStore *store, const char *user_key, const UsherA
 /* Writes the person's row only when something about it changed. */
 static const UsherSql keep_person = {
   "person-keep",
-  "WITH fresh AS (SELECT $1 AS key, $2 AS name, $3 AS display_name, $4 AS dn, "
-  "ARRAY(SELECT jsonb_array_elements_text($5::jsonb)) AS groups, ARRAY(SELECT jsonb_array_elements_text($6::jsonb)) AS group_names, "
-  "ARRAY(SELECT jsonb_array_elements_text($7::jsonb)) AS keys), "
-  "kept AS (INSERT INTO person AS p (key, name, display_name, dn, groups, group_names, keys) SELECT * FROM fresh "
-  "ON CONFLICT (key) DO UPDATE SET name = excluded.name, display_name = excluded.display_name, dn = excluded.dn, "
-  "groups = excluded.groups, group_names = excluded.group_names, keys = excluded.keys, signed_in_at = now() "
-  "WHERE (p.name, p.display_name, p.dn, p.groups, p.group_names, p.keys) IS DISTINCT FROM "
-  "(excluded.name, excluded.display_name, excluded.dn, excluded.groups, excluded.group_names, excluded.keys) RETURNING id) "
-  "SELECT id FROM kept UNION ALL SELECT id FROM person WHERE key = $1 LIMIT 1",
+  "WITH fresh AS (SELECT $1 AS key, $2 AS name, $3 AS display_name, $4 AS dn, ARRAY(SELECT "
+  "jsonb_array_elements_text($5::jsonb)) AS groups, ARRAY(SELECT jsonb_array_elements_text($6::jsonb)) AS "
+  "group_names, ARRAY(SELECT jsonb_array_elements_text($7::jsonb)) AS keys), kept AS (INSERT INTO person AS p (key, "
+  "name, display_name, dn, groups, group_names, keys) SELECT * FROM fresh ON CONFLICT (key) DO UPDATE SET name = "
+  "excluded.name, display_name = excluded.display_name, dn = excluded.dn, groups = excluded.groups, group_names = "
+  "excluded.group_names, keys = excluded.keys, signed_in_at = now() WHERE (p.name, p.display_name, p.dn, p.groups, "
+  "p.group_names, p.keys) IS DISTINCT FROM (excluded.name, excluded.display_name, excluded.dn, excluded.groups, "
+  "excluded.group_names, excluded.keys) RETURNING id) SELECT id FROM kept UNION ALL SELECT id FROM person WHERE key = "
+  "$1 LIMIT 1",
 };
 static const UsherSql add_web_session = {
   "web-session-add",
-  "INSERT INTO web_session (person, hash, address, expires_at) VALUES ($1::uuid, $2, $3, now() + $4::bigint * interval '1 second') "
-  "RETURNING id",
+  "INSERT INTO web_session (person, hash, address, expires_at) VALUES ($1::uuid, $2, $3, now() + $4::bigint * "
+  "interval '1 second') RETURNING id",
 };
 
 typedef struct {
@@ -107,7 +111,8 @@ static UsherRows *
 keep (UsherStore *store, const SignIn *in, GError **error)
 {
   const UsherPerson *person = in->person;
-  const char *const *groups = (const char *const *) person->groups, *const *names = (const char *const *) person->group_names;
+  const char *const *groups = (const char *const *) person->groups, *const *names
+                                                                    = (const char *const *) person->group_names;
   g_autofree char *key = usher_account_name_key (person->name);
   g_auto (GStrv) keys = usher_spec_person_keys (key != NULL ? key : person->name, groups, names);
   g_autofree char *groups_json = usher_list_json (groups), *names_json = usher_list_json (names);
@@ -116,10 +121,9 @@ keep (UsherStore *store, const SignIn *in, GError **error)
   do
     {
       PQclear (rows);
-      rows = usher_sql (store, &keep_person, error, key != NULL ? key : person->name, person->name, person->display_name, person->dn,
-                        groups_json, names_json, keys_json);
-    }
-  while (rows != NULL && PQntuples (rows) == 0);
+      rows = usher_sql (store, &keep_person, error, key != NULL ? key : person->name, person->name,
+                        person->display_name, person->dn, groups_json, names_json, keys_json);
+  } while (rows != NULL && PQntuples (rows) == 0);
   return rows;
 }
 
@@ -134,15 +138,16 @@ sign_in (UsherStore *store, gpointer data, GError **error)
     return FALSE;
   actor.name = in->person->name;
   line.id = usher_cell_text (person, 0, 0);
-  session = usher_sql (store, &add_web_session, error, line.id, in->hash, address_of (&actor), usher_number (in->ttl_s).text);
+  session = usher_sql (store, &add_web_session, error, line.id, in->hash, address_of (&actor),
+                       usher_number (in->ttl_s).text);
   USHER_FAULT_POINT ("store.sign-in");
   return session != NULL && usher_sql_do (store, &forget_attempts, NULL, error, in->user_key, address_of (&actor))
          && usher_audit_add (store, &actor, &line, error);
 }
 
 gboolean
-usher_store_sign_in_done (UsherStore *store, const char *user_key, const UsherPerson *person, const UsherActor *actor, guint ttl_s,
-                          char out_token[USHER_TOKEN_SIZE], GError **error)
+usher_store_sign_in_done (UsherStore *store, const char *user_key, const UsherPerson *person, const UsherActor *actor,
+                          guint ttl_s, char out_token[USHER_TOKEN_SIZE], GError **error)
 {
   SignIn in = { .user_key = user_key, .person = person, .actor = actor, .ttl_s = ttl_s };
   char token[USHER_TOKEN_SIZE];
@@ -168,14 +173,19 @@ refuse (UsherStore *store, gpointer data, GError **error)
   Refusal *refusal = data;
   UsherError code = usher_error_code (refusal->why);
   gboolean unknown = code == USHER_ERROR_UNAVAILABLE || code == USHER_ERROR_BUSY || code == USHER_ERROR_INTERNAL;
-  UsherAuditLine line = { .action = "signin", .outcome = usher_error_name (code), .kind = "user", .object = refusal->user_key,
+  UsherAuditLine line = { .action = "signin",
+                          .outcome = usher_error_name (code),
+                          .kind = "user",
+                          .object = refusal->user_key,
                           .message = refusal->why->message };
-  return usher_sql_do (store, unknown ? &drop_attempt : &settle_attempt, NULL, error, refusal->user_key, address_of (refusal->actor))
+  return usher_sql_do (store, unknown ? &drop_attempt : &settle_attempt, NULL, error, refusal->user_key,
+                       address_of (refusal->actor))
          && usher_audit_add (store, refusal->actor, &line, error);
 }
 
 gboolean
-usher_store_sign_in_failed (UsherStore *store, const char *user_key, const UsherActor *actor, const GError *why, GError **error)
+usher_store_sign_in_failed (UsherStore *store, const char *user_key, const UsherActor *actor, const GError *why,
+                            GError **error)
 {
   Refusal refusal = { user_key, actor, why };
   return usher_store_transact (store, refuse, &refusal, error);
@@ -185,15 +195,18 @@ usher_store_sign_in_failed (UsherStore *store, const char *user_key, const Usher
 
 static const UsherSql find_web_session = {
   "web-session-find",
-  "SELECT s.id, o.id, o.name, o.display_name, to_jsonb(o.groups), to_jsonb(o.group_names), extract(epoch FROM s.expires_at)::bigint "
-  "FROM web_session s JOIN person o ON o.id = s.person WHERE s.hash = $1 AND s.revoked_at IS NULL AND s.expires_at > now()",
+  "SELECT s.id, o.id, o.name, o.display_name, to_jsonb(o.groups), to_jsonb(o.group_names), extract(epoch FROM "
+  "s.expires_at)::bigint FROM web_session s JOIN person o ON o.id = s.person WHERE s.hash = $1 AND s.revoked_at IS "
+  "NULL AND s.expires_at > now()",
 };
 static const UsherSql revoke_session = {
-  "web-session-revoke", "UPDATE web_session SET revoked_at = now() WHERE id = $1::uuid AND revoked_at IS NULL",
+  "web-session-revoke",
+  "UPDATE web_session SET revoked_at = now() WHERE id = $1::uuid AND revoked_at IS NULL",
 };
 static const UsherSql revoke_all = {
   "web-session-revoke-all",
-  "UPDATE web_session SET revoked_at = now() WHERE revoked_at IS NULL AND person = (SELECT id FROM person WHERE key = $1)",
+  "UPDATE web_session SET revoked_at = now() WHERE revoked_at IS NULL AND person = (SELECT id FROM person WHERE key = "
+  "$1)",
 };
 
 void

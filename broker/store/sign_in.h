@@ -4,19 +4,21 @@
 #include "broker/store/store.h"
 
 /* Notes that an attempt begins, and says whether it may: THROTTLED when there were too many that failed, with the
- * seconds to wait in *out_wait_s (untouched otherwise). `user_key` is usher_account_name_key() of what was typed, or what
- * was typed when that is NULL; `actor` has the address. An attempt counts as failed until it is settled. */
+ * seconds to wait in *out_wait_s (untouched otherwise). `user_key` is usher_account_name_key() of what was typed, or
+ * what was typed when that is NULL; `actor` has the address. An attempt counts as failed until it is settled. */
 gboolean usher_store_sign_in_begin (UsherStore *store, const char *user_key, const UsherActor *actor, guint *out_wait_s,
                                     GError **error);
 
-/* It was a yes: keeps the person and the groups, makes a sign-in session of `ttl_s` seconds, audits, forgets the user's failed
- * attempts: all or nothing. `out_token` is the cookie's value, stored hashed. */
+/* It was a yes: keeps the person and the groups, makes a sign-in session of `ttl_s` seconds, audits, forgets the user's
+ * failed attempts: all or nothing. `out_token` is the cookie's value, stored hashed. */
 gboolean usher_store_sign_in_done (UsherStore *store, const char *user_key, const UsherPerson *person,
-                                   const UsherActor *actor, guint ttl_s, char out_token[USHER_TOKEN_SIZE], GError **error);
+                                   const UsherActor *actor, guint ttl_s, char out_token[USHER_TOKEN_SIZE],
+                                   GError **error);
 
-/* It was not: audits `why`. The attempt stays counted unless `why` is "could not find out" (UNAVAILABLE, BUSY, INTERNAL). */
-gboolean usher_store_sign_in_failed (UsherStore *store, const char *user_key, const UsherActor *actor, const GError *why,
-                                     GError **error);
+/* It was not: audits `why`. The attempt stays counted unless `why` is "could not find out" (UNAVAILABLE, BUSY,
+ * INTERNAL). */
+gboolean usher_store_sign_in_failed (UsherStore *store, const char *user_key, const UsherActor *actor,
+                                     const GError *why, GError **error);
 
 /* A sign-in session and its person, as the directory had them at sign-in. */
 typedef struct {

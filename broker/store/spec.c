@@ -38,7 +38,8 @@ static const char *const modes[] = { "active", "drain" };
 gboolean
 usher_spec_is_applied (UsherKind kind)
 {
-  return kind == USHER_KIND_TEMPLATE || kind == USHER_KIND_POOL || kind == USHER_KIND_ENTITLEMENT || kind == USHER_KIND_HOST;
+  return kind == USHER_KIND_TEMPLATE || kind == USHER_KIND_POOL || kind == USHER_KIND_ENTITLEMENT
+         || kind == USHER_KIND_HOST;
 }
 
 gboolean
@@ -180,12 +181,12 @@ usher_spec_entitlement_key (const json_t *spec, GError **error)
 {
   const char *group = json_string_value (json_object_get (spec, "group"));
   const char *user = usher_json_string (spec, "user");
-  char *key = group == NULL               ? prefixed ("user:", usher_account_name_key (user))
+  char *key = group == NULL                 ? prefixed ("user:", usher_account_name_key (user))
               : strchr (group, '=') != NULL ? prefixed ("dn:", usher_dn_key (group))
                                             : prefixed ("group:", g_utf8_casefold (group, -1));
   if (key == NULL)
-    g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID, "spec.%s: \"%s\" cannot be the name of one", group != NULL ? "group" : "user",
-                 group != NULL ? group : user);
+    g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID, "spec.%s: \"%s\" cannot be the name of one",
+                 group != NULL ? "group" : "user", group != NULL ? group : user);
   return key;
 }
 

@@ -7,22 +7,21 @@ static const struct {
   const char *state;
   UsherError code;
 } meanings[] = {
-  { "40", USHER_ERROR_CONFLICT },      /* serialization failure, deadlock */
-  { "23", USHER_ERROR_CONFLICT },      /* unique, foreign key … */
-  { "55P03", USHER_ERROR_BUSY },       /* lock_timeout */
-  { "57014", USHER_ERROR_UNAVAILABLE }, /* statement_timeout */
-  { "57", USHER_ERROR_UNAVAILABLE },   /* shutting down, starting up */
-  { "53100", USHER_ERROR_EXHAUSTED },  /* disk full */
-  { "53", USHER_ERROR_UNAVAILABLE },   /* too many connections, out of memory */
-  { "58", USHER_ERROR_UNAVAILABLE },   /* the server's own input and output */
-  { "08", USHER_ERROR_UNAVAILABLE },
-  { "25006", USHER_ERROR_UNAVAILABLE }, /* read only: a standby */
-  { "25P03", USHER_ERROR_UNAVAILABLE }, /* idle_in_transaction_session_timeout */
-  { "28", USHER_ERROR_UNAVAILABLE },   /* may not log in */
-  { "3D", USHER_ERROR_UNAVAILABLE },   /* no such database */
-  { "UA", USHER_ERROR_REFUSED },       /* our own rules (migrations) */
-  { "22P02", USHER_ERROR_INVALID },    /* a text that is not an id */
-  { "22021", USHER_ERROR_INVALID },    /* not UTF-8 */
+  { "40", USHER_ERROR_CONFLICT },                                             /* serialization failure, deadlock */
+  { "23", USHER_ERROR_CONFLICT },                                             /* unique, foreign key … */
+  { "55P03", USHER_ERROR_BUSY },                                              /* lock_timeout */
+  { "57014", USHER_ERROR_UNAVAILABLE },                                       /* statement_timeout */
+  { "57", USHER_ERROR_UNAVAILABLE },                                          /* shutting down, starting up */
+  { "53100", USHER_ERROR_EXHAUSTED },                                         /* disk full */
+  { "53", USHER_ERROR_UNAVAILABLE },                                          /* too many connections, out of memory */
+  { "58", USHER_ERROR_UNAVAILABLE },                                          /* the server's own input and output */
+  { "08", USHER_ERROR_UNAVAILABLE },    { "25006", USHER_ERROR_UNAVAILABLE }, /* read only: a standby */
+  { "25P03", USHER_ERROR_UNAVAILABLE },                                       /* idle_in_transaction_session_timeout */
+  { "28", USHER_ERROR_UNAVAILABLE },                                          /* may not log in */
+  { "3D", USHER_ERROR_UNAVAILABLE },                                          /* no such database */
+  { "UA", USHER_ERROR_REFUSED },                                              /* our own rules (migrations) */
+  { "22P02", USHER_ERROR_INVALID },                                           /* a text that is not an id */
+  { "22021", USHER_ERROR_INVALID },                                           /* not UTF-8 */
 };
 
 void
@@ -30,7 +29,8 @@ usher_sql_error (PGconn *connection, const PGresult *result, const char *what, G
 {
   const char *state = result != NULL ? PQresultErrorField (result, PG_DIAG_SQLSTATE) : NULL;
   const char *primary = result != NULL ? PQresultErrorField (result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
-  UsherError code = state == NULL || PQstatus (connection) != CONNECTION_OK ? USHER_ERROR_UNAVAILABLE : USHER_ERROR_INTERNAL;
+  UsherError code
+      = state == NULL || PQstatus (connection) != CONNECTION_OK ? USHER_ERROR_UNAVAILABLE : USHER_ERROR_INTERNAL;
   g_autofree char *message = g_strdup (primary != NULL ? primary : PQerrorMessage (connection));
 
   for (gsize i = 0; state != NULL && i < G_N_ELEMENTS (meanings); i++)
@@ -45,7 +45,8 @@ usher_sql_error (PGconn *connection, const PGresult *result, const char *what, G
 }
 
 void
-usher_sql_connect_params (const char *conninfo, const char *keywords[USHER_SQL_KEYWORDS], const char *values[USHER_SQL_KEYWORDS])
+usher_sql_connect_params (const char *conninfo, const char *keywords[USHER_SQL_KEYWORDS],
+                          const char *values[USHER_SQL_KEYWORDS])
 {
   static const char *const ours[][2] = {
     { "connect_timeout", "3" },

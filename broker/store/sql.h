@@ -17,7 +17,7 @@ UsherRows *usher_sql_run (UsherStore *store, const UsherSql *sql, const char *co
 
 /* As usher_sql_run(): usher_sql (store, &sql, error, "a", NULL, usher_number (3).text). */
 #define usher_sql(store, sql, error, ...)                                                                              \
-  usher_sql_run (store, sql, (const char *const[]){ NULL, ##__VA_ARGS__ } + 1,                                          \
+  usher_sql_run (store, sql, (const char *const[]){ NULL, ##__VA_ARGS__ } + 1,                                         \
                  (int) G_N_ELEMENTS (((const char *const[]){ NULL, ##__VA_ARGS__ })) - 1, error)
 
 /* As usher_sql() for a statement whose rows nobody wants; *out_count (may be NULL): how many rows it changed. */
@@ -41,7 +41,8 @@ gboolean usher_cell_bool (const UsherRows *rows, int row, int column);
 json_t *usher_cell_json (const UsherRows *rows, int row, int column);
 /* PostgreSQL's array of text as to_jsonb() gives it; owned by the caller. */
 char **usher_cell_list (const UsherRows *rows, int row, int column);
-/* The text of a list for usher_cell_list's way back: a JSON array, for «ARRAY (SELECT jsonb_array_elements_text ($1))». */
+/* The text of a list for usher_cell_list's way back: a JSON array, for «ARRAY (SELECT jsonb_array_elements_text ($1))».
+ */
 char *usher_list_json (const char *const *list);
 
 /* What a transaction does; may run several times (after a deadlock), so it must set its outcome afresh. */

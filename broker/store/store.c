@@ -14,8 +14,8 @@
 struct _UsherStore {
   char *conninfo;
   const UsherConsoleKey *key;
-  PGconn *connection;    /* NULL: not connected */
-  GHashTable *prepared;  /* const UsherSql → its name in this connection */
+  PGconn *connection;   /* NULL: not connected */
+  GHashTable *prepared; /* const UsherSql → its name in this connection */
   gboolean in_transaction;
   char sqlstate[6];
 };
@@ -78,7 +78,8 @@ be_connected (UsherStore *store, GError **error)
     disconnect (store);
   if (store->connection == NULL && store->in_transaction)
     {
-      g_set_error_literal (error, USHER_ERROR, USHER_ERROR_UNAVAILABLE, "database: the connection was lost in a transaction");
+      g_set_error_literal (error, USHER_ERROR, USHER_ERROR_UNAVAILABLE,
+                           "database: the connection was lost in a transaction");
       return FALSE;
     }
   if (store->connection == NULL)
@@ -131,7 +132,8 @@ judge (UsherStore *store, PGresult *result, const char *what, GError **error)
   state = result != NULL ? PQresultErrorField (result, PG_DIAG_SQLSTATE) : NULL;
   g_strlcpy (store->sqlstate, state != NULL ? state : "", sizeof store->sqlstate);
   if (result == NULL && PQstatus (store->connection) == CONNECTION_OK)
-    g_set_error (error, USHER_ERROR, USHER_ERROR_UNAVAILABLE, "database: %s: no answer within %d s", what, ANSWER_LIMIT_MS / 1000);
+    g_set_error (error, USHER_ERROR, USHER_ERROR_UNAVAILABLE, "database: %s: no answer within %d s", what,
+                 ANSWER_LIMIT_MS / 1000);
   else
     usher_sql_error (store->connection, result, what, error);
   if (result == NULL || PQstatus (store->connection) != CONNECTION_OK)

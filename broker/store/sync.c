@@ -18,24 +18,25 @@ static const UsherSql see_host = {
 };
 static const UsherSql lock_desktops = {
   "host-desktops",
-  "SELECT id, state, owner IS NOT NULL, seen_state, seen_reason, seen_console_revision, seen_restart_revision, seen_starts, pool, "
-  "ready_at IS NOT NULL FROM desktop WHERE host = $1::uuid ORDER BY id FOR NO KEY UPDATE",
+  "SELECT id, state, owner IS NOT NULL, seen_state, seen_reason, seen_console_revision, seen_restart_revision, "
+  "seen_starts, pool, ready_at IS NOT NULL FROM desktop WHERE host = $1::uuid ORDER BY id FOR NO KEY UPDATE",
 };
 enum { ID, STATE, OWNED, SEEN_STATE, SEEN_REASON, SEEN_CONSOLE, SEEN_RESTART, SEEN_STARTS, POOL, WAS_READY };
 static const UsherSql see_desktop = {
   "desktop-seen",
-  "UPDATE desktop SET seen_state = $2, seen_reason = $3, seen_console_revision = $4::bigint, seen_restart_revision = $5::bigint, "
-  "seen_starts = $6::bigint WHERE id = $1::uuid",
+  "UPDATE desktop SET seen_state = $2, seen_reason = $3, seen_console_revision = $4::bigint, seen_restart_revision = "
+  "$5::bigint, seen_starts = $6::bigint WHERE id = $1::uuid",
 };
 static const UsherSql drop_desktop = { "desktop-drop", "DELETE FROM desktop WHERE id = $1::uuid AND state = 'gone'" };
 /* The pool learns from what was made, and from what could not be. */
 static const UsherSql note_made = {
   "pool-made",
-  "UPDATE pool SET failures = 0, made_s = (made_s || (SELECT greatest(1, extract(epoch FROM now() - placed_at)::bigint) FROM desktop "
-  "WHERE id = $2::uuid))[greatest(1, cardinality(made_s) - 8):] WHERE id = $1::uuid",
+  "UPDATE pool SET failures = 0, made_s = (made_s || (SELECT greatest(1, extract(epoch FROM now() - "
+  "placed_at)::bigint) FROM desktop WHERE id = $2::uuid))[greatest(1, cardinality(made_s) - 8):] WHERE id = $1::uuid",
 };
 static const UsherSql note_failed = {
-  "pool-failed", "UPDATE pool SET failures = failures + 1, failed_at = now() WHERE id = $1::uuid",
+  "pool-failed",
+  "UPDATE pool SET failures = failures + 1, failed_at = now() WHERE id = $1::uuid",
 };
 
 typedef struct {
@@ -62,8 +63,8 @@ take_host (UsherStore *store, const Report *report, GError **error)
     }
   if (g_strcmp0 (request->deployment, usher_cell_text (rows, 0, 0)) != 0)
     {
-      g_set_error (error, USHER_ERROR, USHER_ERROR_REFUSED, "host %s belongs to deployment %s, this is %s", usher_cell_text (rows, 0, 1),
-                   request->deployment, usher_cell_text (rows, 0, 0));
+      g_set_error (error, USHER_ERROR, USHER_ERROR_REFUSED, "host %s belongs to deployment %s, this is %s",
+                   usher_cell_text (rows, 0, 1), request->deployment, usher_cell_text (rows, 0, 0));
       return FALSE;
     }
   return TRUE;
@@ -75,7 +76,8 @@ is_news (const UsherRows *rows, int row, const UsherSeenDesktop *seen)
   return g_strcmp0 (usher_cell (rows, row, SEEN_STATE), usher_seen_state_name (seen->state)) != 0
          || strcmp (usher_cell_text (rows, row, SEEN_REASON), seen->reason != NULL ? seen->reason : "") != 0
          || usher_cell_int (rows, row, SEEN_CONSOLE) != seen->console_revision
-         || usher_cell_int (rows, row, SEEN_RESTART) != seen->restart_revision || usher_cell_int (rows, row, SEEN_STARTS) != seen->starts;
+         || usher_cell_int (rows, row, SEEN_RESTART) != seen->restart_revision
+         || usher_cell_int (rows, row, SEEN_STARTS) != seen->starts;
 }
 
 static const char *
@@ -83,7 +85,9 @@ reason_of_move (UsherDesktopState to, const UsherSeenDesktop *seen)
 {
   if (seen->reason != NULL && seen->reason[0] != '\0')
     return seen->reason;
-  return to == USHER_DESKTOP_SPARE ? "it answers; nobody's yet" : to == USHER_DESKTOP_ASSIGNED ? "it answers" : "its host says so";
+  return to == USHER_DESKTOP_SPARE      ? "it answers; nobody's yet"
+         : to == USHER_DESKTOP_ASSIGNED ? "it answers"
+                                        : "its host says so";
 }
 
 /* Moves the desktop where the host's word puts it. */
@@ -163,17 +167,32 @@ usher_store_seen (UsherStore *store, const char *host, const UsherSyncRequest *r
 
 static const UsherSql is_newer = {
   "wanted-newer",
-  "SELECT h.wanted_version > $2::bigint OR EXISTS (SELECT FROM desktop d WHERE d.host = h.id AND d.wanted_version > $2::bigint) "
-  "FROM host h WHERE h.id = $1::uuid",
+  "SELECT h.wanted_version > $2::bigint OR EXISTS (SELECT FROM desktop d WHERE d.host = h.id AND d.wanted_version > "
+  "$2::bigint) FROM host h WHERE h.id = $1::uuid",
 };
 static const UsherSql find_wanted = {
   "wanted",
   "SELECT usher_horizon(), (SELECT id FROM deployment), h.spec->>'mode' = 'drain', d.id, d.name, d.state, d.template, "
-  "d.template_version, d.vcpus, d.ram_mib, d.restart_revision, d.console_revision, "
-  "CASE WHEN d.console_valid_until > now() THEN encode(d.console_secret, 'hex') END, extract(epoch FROM d.console_valid_until)::bigint "
-  "FROM host h LEFT JOIN desktop d ON d.host = h.id WHERE h.id = $1::uuid ORDER BY d.created_at, d.id",
+  "d.template_version, d.vcpus, d.ram_mib, d.restart_revision, d.console_revision, CASE WHEN d.console_valid_until > "
+  "now() THEN encode(d.console_secret, 'hex') END, extract(epoch FROM d.console_valid_until)::bigint FROM host h LEFT "
+  "JOIN desktop d ON d.host = h.id WHERE h.id = $1::uuid ORDER BY d.created_at, d.id",
 };
-enum { HORIZON, DEPLOYMENT, DRAINING, W_ID, W_NAME, W_STATE, TEMPLATE, TEMPLATE_VERSION, VCPUS, RAM, RESTART, CONSOLE, SECRET, VALID };
+enum {
+  HORIZON,
+  DEPLOYMENT,
+  DRAINING,
+  W_ID,
+  W_NAME,
+  W_STATE,
+  TEMPLATE,
+  TEMPLATE_VERSION,
+  VCPUS,
+  RAM,
+  RESTART,
+  CONSOLE,
+  SECRET,
+  VALID
+};
 
 static UsherWantedDesktop *
 wanted_desktop (UsherStore *store, const UsherRows *rows, int row)
@@ -251,8 +270,8 @@ has_news (UsherStore *store, const char *host, gint64 after, gboolean *out_news,
 }
 
 gboolean
-usher_store_wanted (UsherStore *store, const char *host, const UsherSyncRequest *request, gint64 after, UsherSyncAnswer **out,
-                    GError **error)
+usher_store_wanted (UsherStore *store, const char *host, const UsherSyncRequest *request, gint64 after,
+                    UsherSyncAnswer **out, GError **error)
 {
   gboolean news = TRUE;
   g_autoptr (UsherRows) rows = NULL;

@@ -14,14 +14,16 @@ static const UsherSql lock_planned = {
 /* What a host was given and does not count in its figures yet: all that it has not started. */
 static const UsherSql find_hosts = {
   "place-hosts",
-  "SELECT h.id, h.name, h.spec->>'mode' = 'active', coalesce(extract(epoch FROM now() - h.last_seen)::bigint, -1), h.cpus, h.memory_mib, "
-  "h.memory_free_mib, h.disk_free_mib, to_jsonb(h.templates), coalesce(x.pending, 0), coalesce(x.ram, 0) FROM host h LEFT JOIN "
-  "(SELECT host, count(*) AS pending, sum(ram_mib)::bigint AS ram FROM desktop WHERE host IS NOT NULL AND state = 'provisioning' "
-  "AND coalesce(seen_state, 'absent') IN ('absent', 'creating') GROUP BY host) x ON x.host = h.id ORDER BY h.name",
+  "SELECT h.id, h.name, h.spec->>'mode' = 'active', coalesce(extract(epoch FROM now() - h.last_seen)::bigint, -1), "
+  "h.cpus, h.memory_mib, h.memory_free_mib, h.disk_free_mib, to_jsonb(h.templates), coalesce(x.pending, 0), "
+  "coalesce(x.ram, 0) FROM host h LEFT JOIN (SELECT host, count(*) AS pending, sum(ram_mib)::bigint AS ram FROM "
+  "desktop WHERE host IS NOT NULL AND state = 'provisioning' AND coalesce(seen_state, 'absent') IN ('absent', "
+  "'creating') GROUP BY host) x ON x.host = h.id ORDER BY h.name",
 };
 static const UsherSql count_of_pool = {
   "place-of-pool",
-  "SELECT host, pool, count(*) FROM desktop WHERE host IS NOT NULL AND state NOT IN ('draining', 'gone') GROUP BY host, pool",
+  "SELECT host, pool, count(*) FROM desktop WHERE host IS NOT NULL AND state NOT IN ('draining', 'gone') GROUP BY "
+  "host, pool",
 };
 static const UsherSql write_reason = {
   "place-reason",
@@ -31,11 +33,11 @@ static const UsherSql write_reason = {
 
 typedef struct {
   UsherWorkChoose choose;
-  UsherRows *rows;          /* of find_hosts */
+  UsherRows *rows; /* of find_hosts */
   UsherPlacementHost *hosts;
-  GStrv *templates;         /* of each host */
-  GHashTable *of_pool;      /* "HOST POOL" → count */
-  guint placed, left;       /* the outcome */
+  GStrv *templates;    /* of each host */
+  GHashTable *of_pool; /* "HOST POOL" → count */
+  guint placed, left;  /* the outcome */
 } Placement;
 
 static char *
@@ -72,11 +74,16 @@ gather (UsherStore *store, Placement *placement, GError **error)
   for (int i = 0; i < n; i++)
     {
       placement->hosts[i] = (UsherPlacementHost){
-        .id = usher_cell_text (rows, i, 0),           .name = usher_cell_text (rows, i, 1),
-        .active = usher_cell_bool (rows, i, 2),       .silent_s = usher_cell_int (rows, i, 3),
-        .cpus = usher_cell_int (rows, i, 4),          .memory_mib = usher_cell_int (rows, i, 5),
-        .memory_free_mib = usher_cell_int (rows, i, 6), .disk_free_mib = usher_cell_int (rows, i, 7),
-        .pending = usher_cell_int (rows, i, 9),       .pending_ram_mib = usher_cell_int (rows, i, 10),
+        .id = usher_cell_text (rows, i, 0),
+        .name = usher_cell_text (rows, i, 1),
+        .active = usher_cell_bool (rows, i, 2),
+        .silent_s = usher_cell_int (rows, i, 3),
+        .cpus = usher_cell_int (rows, i, 4),
+        .memory_mib = usher_cell_int (rows, i, 5),
+        .memory_free_mib = usher_cell_int (rows, i, 6),
+        .disk_free_mib = usher_cell_int (rows, i, 7),
+        .pending = usher_cell_int (rows, i, 9),
+        .pending_ram_mib = usher_cell_int (rows, i, 10),
       };
       placement->templates[i] = usher_cell_list (rows, i, 8);
     }
@@ -110,7 +117,8 @@ refuse (UsherStore *store, const char *desktop, GPtrArray *reasons, GError **err
 }
 
 static gboolean
-place (UsherStore *store, Placement *placement, const char *desktop, const char *pool, const UsherPlacementWish *wish, GError **error)
+place (UsherStore *store, Placement *placement, const char *desktop, const char *pool, const UsherPlacementWish *wish,
+       GError **error)
 {
   g_autoptr (GPtrArray) reasons = usher_reasons_new ();
   gssize best;
@@ -123,8 +131,12 @@ place (UsherStore *store, Placement *placement, const char *desktop, const char 
     }
   UsherPlacementHost *host = &placement->hosts[best];
   g_autofree char *message = g_strdup_printf ("placed on host %s", host->name);
-  UsherDesktopMove move = { .id = desktop, .from = USHER_DESKTOP_PLANNED, .to = USHER_DESKTOP_PROVISIONING, .host = host->id,
-                            .rule = "placed", .message = message };
+  UsherDesktopMove move = { .id = desktop,
+                            .from = USHER_DESKTOP_PLANNED,
+                            .to = USHER_DESKTOP_PROVISIONING,
+                            .host = host->id,
+                            .rule = "placed",
+                            .message = message };
   if (!usher_desktop_move (store, &move, error))
     return FALSE;
   USHER_FAULT_POINT ("controllers.place");
@@ -151,7 +163,8 @@ place_all (UsherStore *store, gpointer data, GError **error)
     return FALSE;
   for (int row = 0; row < PQntuples (planned); row++)
     {
-      g_autofree char *label = g_strdup_printf ("%s/%s", usher_cell_text (planned, row, 2), usher_cell_text (planned, row, 3));
+      g_autofree char *label
+          = g_strdup_printf ("%s/%s", usher_cell_text (planned, row, 2), usher_cell_text (planned, row, 3));
       UsherPlacementWish wish = { label, usher_cell_int (planned, row, 4), usher_cell_int (planned, row, 5) };
       if (!place (store, placement, usher_cell_text (planned, row, 0), usher_cell_text (planned, row, 1), &wish, error))
         return FALSE;

@@ -8,8 +8,8 @@
 static const UsherSql list_pools = { "work-pools", "SELECT id FROM pool ORDER BY name" };
 static const UsherSql lock_pool = {
   "work-pool-lock",
-  "SELECT name, (spec->>'spares')::bigint, (spec->>'maximum')::bigint, deleting, failures, extract(epoch FROM now() - failed_at)::bigint "
-  "FROM pool WHERE id = $1::uuid FOR NO KEY UPDATE SKIP LOCKED",
+  "SELECT name, (spec->>'spares')::bigint, (spec->>'maximum')::bigint, deleting, failures, extract(epoch FROM now() - "
+  "failed_at)::bigint FROM pool WHERE id = $1::uuid FOR NO KEY UPDATE SKIP LOCKED",
 };
 /* One that failed after it had been somebody's holds work: it counts as owned and stays. */
 static const UsherSql count_desktops = {
@@ -23,9 +23,9 @@ static const UsherSql count_desktops = {
 };
 static const UsherSql choose_extra = {
   "work-pool-extra",
-  "SELECT id FROM desktop WHERE pool = $1::uuid AND owner IS NULL AND state IN ('planned', 'provisioning', 'stopped', 'suspended', 'spare') "
-  "ORDER BY array_position(ARRAY['planned', 'provisioning', 'stopped', 'suspended', 'spare'], state), created_at DESC "
-  "LIMIT $2::bigint FOR NO KEY UPDATE SKIP LOCKED",
+  "SELECT id FROM desktop WHERE pool = $1::uuid AND owner IS NULL AND state IN ('planned', 'provisioning', 'stopped', "
+  "'suspended', 'spare') ORDER BY array_position(ARRAY['planned', 'provisioning', 'stopped', 'suspended', 'spare'], "
+  "state), created_at DESC LIMIT $2::bigint FOR NO KEY UPDATE SKIP LOCKED",
 };
 static const UsherSql choose_failed = {
   "work-pool-failed",
@@ -34,15 +34,17 @@ static const UsherSql choose_failed = {
 };
 static const UsherSql choose_all = {
   "work-pool-all",
-  "SELECT id FROM desktop WHERE pool = $1::uuid AND state NOT IN ('draining', 'gone') LIMIT $2::bigint FOR NO KEY UPDATE SKIP LOCKED",
+  "SELECT id FROM desktop WHERE pool = $1::uuid AND state NOT IN ('draining', 'gone') LIMIT $2::bigint FOR NO KEY "
+  "UPDATE SKIP LOCKED",
 };
 static const UsherSql write_status = {
   "work-pool-status",
-  "UPDATE pool SET status = $2::jsonb, history = CASE WHEN $3 = '' OR status->>'rule' = $3 THEN history ELSE usher_note(history, $3, $4) END "
-  "WHERE id = $1::uuid AND status IS DISTINCT FROM $2::jsonb",
+  "UPDATE pool SET status = $2::jsonb, history = CASE WHEN $3 = '' OR status->>'rule' = $3 THEN history ELSE "
+  "usher_note(history, $3, $4) END WHERE id = $1::uuid AND status IS DISTINCT FROM $2::jsonb",
 };
 static const UsherSql drop_pool = {
-  "work-pool-drop", "DELETE FROM pool p WHERE id = $1::uuid AND deleting AND NOT EXISTS (SELECT FROM desktop d WHERE d.pool = p.id)",
+  "work-pool-drop",
+  "DELETE FROM pool p WHERE id = $1::uuid AND deleting AND NOT EXISTS (SELECT FROM desktop d WHERE d.pool = p.id)",
 };
 
 char **
@@ -63,7 +65,8 @@ usher_work_list_pools (UsherStore *store, GError **error)
 
 static const UsherSql next_number = {
   "plan-number",
-  "UPDATE pool SET next_number = next_number + 1 WHERE id = $1::uuid RETURNING next_number - 1, replace(spec->>'naming', '{n}', (next_number - 1)::text)",
+  "UPDATE pool SET next_number = next_number + 1 WHERE id = $1::uuid RETURNING next_number - 1, "
+  "replace(spec->>'naming', '{n}', (next_number - 1)::text)",
 };
 static const UsherSql add_desktop = {
   "plan-desktop",
@@ -106,22 +109,28 @@ typedef struct {
 } PoolWork;
 
 static gboolean
-count (UsherStore *store, const char *pool, const UsherRows *head, UsherPoolCounts *counts, gint64 *out_draining, GError **error)
+count (UsherStore *store, const char *pool, const UsherRows *head, UsherPoolCounts *counts, gint64 *out_draining,
+       GError **error)
 {
   g_autoptr (UsherRows) rows = usher_sql (store, &count_desktops, error, pool);
   if (rows == NULL)
     return FALSE;
-  *counts = (UsherPoolCounts){ .spares = usher_cell_int (head, 0, 1), .maximum = usher_cell_int (head, 0, 2),
-                               .deleting = usher_cell_bool (head, 0, 3), .failures = usher_cell_int (head, 0, 4),
-                               .failed_ago_s = usher_cell_int (head, 0, 5), .ready = usher_cell_int (rows, 0, 0),
-                               .making = usher_cell_int (rows, 0, 1), .owned = usher_cell_int (rows, 0, 2),
+  *counts = (UsherPoolCounts){ .spares = usher_cell_int (head, 0, 1),
+                               .maximum = usher_cell_int (head, 0, 2),
+                               .deleting = usher_cell_bool (head, 0, 3),
+                               .failures = usher_cell_int (head, 0, 4),
+                               .failed_ago_s = usher_cell_int (head, 0, 5),
+                               .ready = usher_cell_int (rows, 0, 0),
+                               .making = usher_cell_int (rows, 0, 1),
+                               .owned = usher_cell_int (rows, 0, 2),
                                .failed = usher_cell_int (rows, 0, 3) };
   *out_draining = usher_cell_int (rows, 0, 4);
   return TRUE;
 }
 
 static gboolean
-drain (UsherStore *store, const UsherSql *choose, const char *pool, gint64 n, const char *rule, const char *why, GError **error)
+drain (UsherStore *store, const UsherSql *choose, const char *pool, gint64 n, const char *rule, const char *why,
+       GError **error)
 {
   if (n <= 0)
     return TRUE;
@@ -133,7 +142,8 @@ drain (UsherStore *store, const UsherSql *choose, const char *pool, gint64 n, co
 }
 
 static gboolean
-carry_out (UsherStore *store, const char *pool, const UsherPoolCounts *counts, const UsherPoolPlan *plan, GError **error)
+carry_out (UsherStore *store, const char *pool, const UsherPoolCounts *counts, const UsherPoolPlan *plan,
+           GError **error)
 {
   if (counts->deleting)
     return drain (store, &choose_all, pool, G_MAXINT32, "deleting", "its pool was deleted", error)
@@ -144,20 +154,22 @@ carry_out (UsherStore *store, const char *pool, const UsherPoolCounts *counts, c
         return FALSE;
       USHER_FAULT_POINT ("controllers.pool-plan");
     }
-  return drain (store, &choose_failed, pool, plan->retire_failed, "replaced", "it could not be made: another takes its place", error)
+  return drain (store, &choose_failed, pool, plan->retire_failed, "replaced",
+                "it could not be made: another takes its place", error)
          && drain (store, &choose_extra, pool, plan->retire, "extra", "the pool has more spares than it wants", error);
 }
 
 static gboolean
-write_pool_status (UsherStore *store, const char *pool, const UsherPoolCounts *counts, const UsherPoolPlan *plan, gint64 draining,
-                   GError **error)
+write_pool_status (UsherStore *store, const char *pool, const UsherPoolCounts *counts, const UsherPoolPlan *plan,
+                   gint64 draining, GError **error)
 {
-  const char *rule = plan->reason != NULL ? plan->reason->rule : "", *message = plan->reason != NULL ? plan->reason->message : "";
+  const char *rule = plan->reason != NULL ? plan->reason->rule : "",
+             *message = plan->reason != NULL ? plan->reason->message : "";
   json_auto_t *status
       = json_pack ("{s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s}", "ready", (json_int_t) counts->ready, "making",
                    (json_int_t) (counts->making + plan->create), "assigned", (json_int_t) counts->owned, "failed",
-                   (json_int_t) counts->failed, "draining", (json_int_t) draining, "failures", (json_int_t) counts->failures, "rule", rule,
-                   "reason", message);
+                   (json_int_t) counts->failed, "draining", (json_int_t) draining, "failures",
+                   (json_int_t) counts->failures, "rule", rule, "reason", message);
   g_autofree char *text = json_dumps (status, JSON_COMPACT);
   return usher_sql_do (store, &write_status, NULL, error, pool, text, rule, message);
 }

@@ -3,18 +3,17 @@
 #include "broker/store/work.h"
 #include "common/fault.h"
 
-/* Sessions that are over, and why. An offer outlives its ticket a little; a gateway that died tells nothing, so a session that
- * connects for long is over, and so is one whose desktop no longer is that person's. */
+/* Sessions that are over, and why. An offer outlives its ticket a little; a gateway that died tells nothing, so a
+ * session that connects for long is over, and so is one whose desktop no longer is that person's. */
 static const UsherSql choose_over = {
   "sessions-over",
-  "SELECT s.id, s.state, CASE WHEN d.id IS NULL OR d.state IN ('draining', 'gone') OR d.owner IS DISTINCT FROM s.person "
-  "THEN 'the desktop is gone' WHEN s.state = 'offered' THEN 'the ticket was not used in time' "
-  "WHEN s.state = 'connecting' THEN 'the gateway never reported it as active' ELSE 'disconnected for a long time' END "
-  "FROM session s LEFT JOIN desktop d ON d.id = s.desktop WHERE s.state <> 'ended' AND ("
-  "d.id IS NULL OR d.state IN ('draining', 'gone') OR d.owner IS DISTINCT FROM s.person "
-  "OR (s.state = 'offered' AND s.since < now() - interval '130 seconds') "
-  "OR (s.state = 'connecting' AND s.since < now() - interval '120 seconds') "
-  "OR (s.state = 'disconnected' AND s.since < now() - interval '12 hours')) LIMIT 200 FOR UPDATE OF s SKIP LOCKED",
+  "SELECT s.id, s.state, CASE WHEN d.id IS NULL OR d.state IN ('draining', 'gone') OR d.owner IS DISTINCT FROM "
+  "s.person THEN 'the desktop is gone' WHEN s.state = 'offered' THEN 'the ticket was not used in time' WHEN s.state = "
+  "'connecting' THEN 'the gateway never reported it as active' ELSE 'disconnected for a long time' END FROM session s "
+  "LEFT JOIN desktop d ON d.id = s.desktop WHERE s.state <> 'ended' AND (d.id IS NULL OR d.state IN ('draining', "
+  "'gone') OR d.owner IS DISTINCT FROM s.person OR (s.state = 'offered' AND s.since < now() - interval '130 seconds') "
+  "OR (s.state = 'connecting' AND s.since < now() - interval '120 seconds') OR (s.state = 'disconnected' AND s.since "
+  "< now() - interval '12 hours')) LIMIT 200 FOR UPDATE OF s SKIP LOCKED",
 };
 
 static gboolean
@@ -27,8 +26,8 @@ end_sessions (UsherStore *store, gpointer data, GError **error)
     {
       UsherSessionState from = USHER_SESSION_ENDED;
       usher_session_state_parse (usher_cell_text (rows, row, 1), &from);
-      if (!usher_session_move (store, usher_cell_text (rows, row, 0), from, USHER_SESSION_ENDED, "over", usher_cell_text (rows, row, 2),
-                               error))
+      if (!usher_session_move (store, usher_cell_text (rows, row, 0), from, USHER_SESSION_ENDED, "over",
+                               usher_cell_text (rows, row, 2), error))
         return FALSE;
       ++*ended;
     }
@@ -43,7 +42,8 @@ usher_work_end_sessions (UsherStore *store, guint *out_ended, GError **error)
 }
 
 static const UsherSql choose_unplaced = {
-  "desktops-unplaced", "SELECT id FROM desktop WHERE state = 'draining' AND host IS NULL FOR UPDATE SKIP LOCKED",
+  "desktops-unplaced",
+  "SELECT id FROM desktop WHERE state = 'draining' AND host IS NULL FOR UPDATE SKIP LOCKED",
 };
 static const UsherSql drop_gone = { "desktops-drop-gone", "DELETE FROM desktop WHERE state = 'gone'" };
 
@@ -54,8 +54,11 @@ drop_unplaced (UsherStore *store, gpointer data, GError **error)
   (void) data;
   for (int row = 0; rows != NULL && row < PQntuples (rows); row++)
     {
-      UsherDesktopMove move = { .id = usher_cell_text (rows, row, 0), .from = USHER_DESKTOP_DRAINING, .to = USHER_DESKTOP_GONE,
-                                .rule = "gone", .message = "it was never placed on a host" };
+      UsherDesktopMove move = { .id = usher_cell_text (rows, row, 0),
+                                .from = USHER_DESKTOP_DRAINING,
+                                .to = USHER_DESKTOP_GONE,
+                                .rule = "gone",
+                                .message = "it was never placed on a host" };
       if (!usher_desktop_move (store, &move, error))
         return FALSE;
     }
@@ -87,8 +90,9 @@ static const UsherSql forget[] = {
   { "forget-sessions", "DELETE FROM session WHERE state = 'ended' AND since < now() - interval '30 days'" },
   { "forget-tickets", "DELETE FROM ticket WHERE expires_at < now() - interval '1 hour'" },
   { "forget-tombstones",
-    "WITH d AS (DELETE FROM deleted WHERE at < now() - interval '1 hour' RETURNING resource_version) "
-    "UPDATE deployment SET forgotten = greatest(forgotten, (SELECT max(resource_version) FROM d)) WHERE EXISTS (SELECT FROM d)" },
+    "WITH d AS (DELETE FROM deleted WHERE at < now() - interval '1 hour' RETURNING resource_version) UPDATE "
+    "deployment SET forgotten = greatest(forgotten, (SELECT max(resource_version) FROM d)) WHERE EXISTS (SELECT FROM "
+    "d)" },
 };
 
 gboolean

@@ -21,7 +21,8 @@ struct _UsherSyncClient {
   gpointer user_data;
   GCancellable *cancellable;
   gint64 version;         /* of the wanted set last applied */
-  guint64 sent, applied;  /* number of the last request sent; of the one whose answer was applied last */
+  guint64 sent;           /* number of the last request sent */
+  guint64 sent_before;    /* what that was when `version` came */
   gint64 poll_sent_at;    /* monotonic ms */
   gboolean polling, asking; /* the waiting request, the immediate one, is out */
   gboolean again;         /* changed while asking */
@@ -78,12 +79,12 @@ read_answer (const UsherSyncClient *client, SoupMessage *message, GBytes *body, 
   return g_steal_pointer (&answer);
 }
 
-/* Answers may overtake each other. An older version counts only from a request sent after the one last applied:
- * then the broker's records went back (a restored database), and they are the truth. */
+/* Answers may overtake each other. An older version counts only from a request that was sent after the newer one
+ * had come: then the broker's records went back (a restored database), and they are the truth. */
 static gboolean
 is_news (const UsherSyncClient *client, const Call *call, const UsherSyncAnswer *answer)
 {
-  return answer->version >= client->version || call->number > client->applied;
+  return answer->version >= client->version || call->number > client->sent_before;
 }
 
 static gboolean
@@ -117,7 +118,7 @@ succeeded (UsherSyncClient *client, const Call *call, const UsherSyncAnswer *ans
   if (is_news (client, call, answer))
     {
       client->version = answer->version;
-      client->applied = MAX (client->applied, call->number);
+      client->sent_before = client->sent;
       client->apply (answer, client->user_data);
     }
   if (!client->polling)

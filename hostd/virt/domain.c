@@ -96,6 +96,26 @@ state_of (int state, int reason, const char **out_why)
     }
 }
 
+/* State and XML of one moment: libvirt gives them one after the other, and a domain that ends between the two
+ * would look like one that runs and has lost its metadata. */
+static gboolean
+read_state (UsherVirt *virt, virDomainPtr domain, int *out_state, int *out_reason, UsherDomainReading *out, GError **error)
+{
+  int before = -1, reason;
+  if (virDomainGetState (domain, out_state, out_reason, 0) < 0)
+    return usher_virt_failed (error, "asking the domain's state");
+  for (guint i = 0; i < 5 && before != *out_state; i++)
+    {
+      before = *out_state;
+      if (!read_domain (virt, domain, out, error))
+        return FALSE;
+      if (virDomainGetState (domain, out_state, &reason, 0) < 0)
+        return usher_virt_failed (error, "asking the domain's state");
+      *out_reason = reason;
+    }
+  return TRUE;
+}
+
 gboolean
 usher_virt_look (UsherVirt *virt, const char *id, UsherDomainFacts *out, GError **error)
 {
@@ -114,9 +134,7 @@ usher_virt_look (UsherVirt *virt, const char *id, UsherDomainFacts *out, GError 
   UsherDomainFacts facts = { .why = "" };
   UsherDomainReading reading;
   int state, reason;
-  if (virDomainGetState (domain, &state, &reason, 0) < 0)
-    return usher_virt_failed (error, "asking the domain's state");
-  if (!read_domain (virt, domain, &reading, error))
+  if (!read_state (virt, domain, &state, &reason, &reading, error))
     return FALSE;
   facts.state = reading.ours ? state_of (state, reason, &facts.why) : USHER_DOMAIN_FOREIGN;
   if (facts.state == USHER_DOMAIN_RUNNING || facts.state == USHER_DOMAIN_PAUSED)

@@ -55,14 +55,12 @@ apply_records() {
 # Every desktop record, as a JSON array.
 desktops() { admin_api GET /records/desktop && jq -c '.items' <<<"$api_body"; }
 
-is_ready_state='(.status.state // "") as $s | ["spare", "assigned"] | index($s) != null'
-
 wait_for_desktop() {
   local limit=$((SECONDS + 900)) told=0 items waiting spares
   admin_api GET /records/pool/desktop && spares=$(jq .spec.spares <<<"$api_body")
   while ((SECONDS < limit)); do
     if items=$(desktops); then
-      jq -e "any(.[]; $is_ready_state and (.status.seen // \"ready\") == \"ready\")" <<<"$items" >/dev/null && return
+      jq -e 'any(.[].status.state; . == "spare" or . == "assigned")' <<<"$items" >/dev/null && return
       if [[ ${spares:-1} == 0 && $items == '[]' ]]; then
         progress 'the pool keeps no spare: the first desktop is made when somebody asks'
         return

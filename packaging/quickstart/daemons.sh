@@ -102,7 +102,12 @@ start_broker() {
   as usher "$broker" --config "$state/config/broker.conf"
   logged "${as_words[@]}" --check-config
   daemon broker "$state/config/broker.conf" "${as_words[@]}"
-  wait_for_daemon broker 60 'the broker answers' curl -sf -m 5 --unix-socket "$state/run/api.sock" http://localhost/api/v1/health
+  wait_for_daemon broker 60 'the broker reaches database and directory' broker_is_ready
+}
+
+broker_is_ready() {
+  curl -sf -m 5 --unix-socket "$state/run/api.sock" http://localhost/api/v1/health |
+    jq -e '.database == "ok" and .directory == "ok"'
 }
 
 start_gateway() {

@@ -66,7 +66,7 @@ keep_instance() {
     hosts_port "$hosts_port" host_name "$host_name" | put "$state/config/instance" 0644 root:root
 }
 
-port_is_taken() { ss -Hltn "sport = :$1" | grep -q .; }
+port_is_taken() { [[ -n $(ss -Hltn "sport = :$1") ]]; }
 
 # put FILE MODE OWNER: standard input becomes FILE, by rename, unless it says that already; then FILE keeps its time.
 put() {

@@ -43,7 +43,7 @@ start_libvirt() {
   fi
   exec {shared_lock}>&-
   # Guests without it still work: QEMU's own user-mode network then serves them.
-  if ! virsh -q -c qemu:///system net-info default 2>/dev/null | grep -q '^Active: *yes'; then
+  if ! grep -q '^Active: *yes' <<<"$(virsh -q -c qemu:///system net-info default 2>/dev/null)"; then
     virsh -q -c qemu:///system net-start default >>"$log_dir/quickstart.log" 2>&1 ||
       progress "libvirt's default network could not be started: guests get user-mode networking"
   fi
@@ -57,7 +57,7 @@ stop_libvirt() {
   flock "$shared_lock"
   rm -f "$(instance_mark)"
   if [[ -z $(ls -A "$libvirt_shared/instances") ]] && libvirt_pid libvirtd >/dev/null; then
-    if libvirt_answers && virsh -q -c qemu:///system list --name | grep -q .; then
+    if libvirt_answers && [[ -n $(virsh -q -c qemu:///system list --name) ]]; then
       progress 'libvirt goes on: it runs domains that are not ours'
     else
       virsh -q -c qemu:///system net-destroy default >>"$log_dir/quickstart.log" 2>&1 || :
@@ -77,7 +77,7 @@ stop_libvirt() {
 our_domains() {
   local name
   virsh -q -c qemu:///system list --all --name 2>/dev/null | grep '^usher-' | while read -r name; do
-    virsh -q -c qemu:///system domblklist "$name" 2>/dev/null | grep -qF " $state/desktops/" && printf '%s\n' "$name"
+    if [[ $(virsh -q -c qemu:///system domblklist "$name" 2>/dev/null) == *" $state/desktops/"* ]]; then printf '%s\n' "$name"; fi
   done
   return 0
 }

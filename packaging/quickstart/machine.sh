@@ -10,25 +10,31 @@ missing_packages() {
   done < <(sed -E 's/#.*//; /^[[:space:]]*$/d' "$top"/packaging/packages/{run,build}.list)
 }
 
-# Debian's packages start their daemons when they are put in. Ours are private, so a policy says no meanwhile; libvirt's
-# are started later, when none runs.
+policy=/usr/sbin/policy-rc.d   # what Debian's packages ask whether they may start their daemons
+policy_mark='by Usher quickstart'
+
+no_policy() { if grep -qs "$policy_mark" "$policy"; then rm -f "$policy"; fi; }
+
+# Debian's packages start their daemons when they are put in, and at the next boot. Ours are private, so a policy says no
+# meanwhile, and what came in with them is not enabled. libvirt's are started later, when none runs.
 install_packages() {
-  local wanted policy=/usr/sbin/policy-rc.d
+  local wanted
+  no_policy   # one that was killed may have left it
   mapfile -t wanted < <(missing_packages)
   ((${#wanted[@]})) || return 0
   [[ -n $packages ]] || die "not installed: ${wanted[*]} (leave out --no-packages)"
   progress "installing ${#wanted[@]} packages and what they need"
+  trap 'no_policy; failed_at 1' EXIT
   if [[ ! -e $policy ]]; then
-    printf '#!/bin/sh\n# Put here by Usher quickstart while it installs packages.\nexit 101\n' >"$policy"
+    printf '#!/bin/sh\n# Put here %s while it installs packages.\nexit 101\n' "$policy_mark" >"$policy"
     chmod 755 "$policy"
-    trap 'rm -f /usr/sbin/policy-rc.d; failed_at 1' EXIT
-  elif grep -q 'by Usher quickstart' "$policy"; then   # left by one that was killed
-    trap 'rm -f /usr/sbin/policy-rc.d; failed_at 1' EXIT
   fi
   logged apt-get -q -o DPkg::Lock::Timeout=300 update
   logged apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends install "${wanted[@]}"
-  if grep -q 'by Usher quickstart' "$policy" 2>/dev/null; then rm -f "$policy"; fi
+  no_policy
   trap 'failed_at $?' EXIT
+  [[ ! -d /run/systemd/system || " ${wanted[*]} " != *' slapd '* ]] || logged systemctl disable slapd.service
+  [[ ! -d /run/systemd/system || " ${wanted[*]} " != *' postgresql-15 '* ]] || logged systemctl disable postgresql.service
 }
 
 # Built as root where the source is; installed under the state directory, where the daemons' accounts can reach
@@ -56,7 +62,7 @@ folder() { install -d -m "$2" -o "${3%:*}" -g "${3#*:}" "$state/$1"; }   # PATH 
 make_ground() {
   make_user usher 'Usher broker'
   make_user usher-edge 'Usher gateway and door'
-  id -nG usher | grep -qw usher-edge || logged usermod -a -G usher-edge usher
+  [[ " $(id -nG usher) " == *' usher-edge '* ]] || logged usermod -a -G usher-edge usher
   folder config 755 root:root
   folder pids 755 root:root
   folder pki 755 root:root

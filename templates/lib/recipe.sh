@@ -72,7 +72,8 @@ TEXT
 # working folder. Sets recipe_out, recipe_cache, recipe_version, recipe_work, recipe_log. FOLDERS count for the hash.
 recipe_begin() {
   recipe_name=$1; shift
-  local folders=() rebuild=
+  local folders=() rebuild=''
+  umask 022
   while [[ $1 != -- ]]; do folders+=("$1"); shift; done
   shift
   recipe_out='' recipe_cache=''

@@ -35,7 +35,8 @@ export async function testCase(name, seconds, body, pages = () => []) {
     failure = error;
   }
   results.push(failure === null);
-  console.log(`${failure ? "not ok" : "ok"} ${results.length} - ${name} # ${((Date.now() - began) / 1000).toFixed(1)} s`);
+  console.log(`${failure ? "not ok" : "ok"} ${results.length} - ${name}`);
+  note(`${((Date.now() - began) / 1000).toFixed(1)} s`);
   if (failure) {
     note(failure.stack ?? failure);
     await photograph(results.length, pages());

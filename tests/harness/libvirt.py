@@ -66,7 +66,7 @@ class PrivateLibvirt:
             private = self._private(path)
             if path == "/etc/libvirt":
                 if not private.exists():
-                    shutil.copytree(path, private, symlinks=True)
+                    shutil.copytree(path, private, symlinks=True, ignore=_machines_own)
                 self._configure(private)
             private.mkdir(parents=True, exist_ok=True)
             private.chmod(0o755)
@@ -186,6 +186,12 @@ class PrivateLibvirt:
     def virsh(self, *words, check=True):
         """virsh's standard output."""
         return self.run(["virsh", "-q", "-c", self.uri, *words], check=check, capture_output=True, text=True).stdout
+
+
+def _machines_own(directory, names):
+    """Domains that the machine's own libvirt has, and what it starts by itself, are not ours."""
+    inside = os.path.basename(directory) == "qemu"
+    return [name for name in names if name == "autostart" or (inside and name.endswith(".xml"))]
 
 
 def _command(pid):

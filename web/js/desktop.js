@@ -94,11 +94,21 @@ function open() {
   session.run();
 }
 
-/** Notices a sign-in session that was ended elsewhere (another window, an administrator, its time). */
+/**
+ * Notices a sign-in session that was ended elsewhere (another window, an administrator, its time). Not while the page is
+ * hidden: a browser opens few connections to one place, and every long poll holds one.
+ */
 function watchSignIn() {
-  const stop = new AbortController();
-  watchDesktops({ api, signal: stop.signal, onChange: () => {}, onSignedOut: () => session.signedOut() });
-  return stop;
+  let stop = null;
+  const follow = () => {
+    stop?.abort();
+    stop = null;
+    if (document.visibilityState !== "visible") return;
+    stop = new AbortController();
+    watchDesktops({ api, signal: stop.signal, onChange: () => {}, onSignedOut: () => session.signedOut() });
+  };
+  document.addEventListener("visibilitychange", follow);
+  follow();
 }
 
 function sizeToWindow() {

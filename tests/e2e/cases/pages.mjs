@@ -169,7 +169,7 @@ async function client(browser) {
     await page.waitForSelector('body[data-state="lost"]');
     await waitForText(page, "#overlay-title", /line to your desktop was lost/);
     await connected(page);
-    assert.equal(stage.fake.tickets, before + 1);
+    assert.ok(stage.fake.tickets > before);
     assert.equal(await page.locator("#screen canvas").count(), 1);
   }, { fake });
   await onFake(browser, "a big desktop is shrunk to a small window, and the keyboard finds the way out", async (stage) => {

@@ -40,7 +40,7 @@ class Rig:
     def write_config(self, **settings):
         values = {"name": "kvm1", "state_dir": self.state, "template_dir": self.templates, "run_dir": self.run,
                   "libvirt_uri": "qemu:///system" if self.libvirt else "test:///default", "disk_reserve_mib": 16, "shutdown_s": 20,
-                  "log_level": "debug", **settings}
+                  "log_level": "info", **settings}
         host = self.root / "host"
         files = {"certificate": "host.pem", "key": "host.key", "ca": "ca.pem", "grant_key": "grant.pub", "identity": "host.json"}
         lines = ["[hostd]", *[f"{key} = {value}" for key, value in values.items()],
@@ -96,7 +96,8 @@ class Rig:
         assert list((self.state / "desktops").iterdir()) == []
         assert list((self.run / "consoles").iterdir()) == []
         if self.libvirt:
-            assert self.libvirt.virsh("list", "--all", "--name").split() == []
+            domains = self.libvirt.virsh("list", "--all", "--name").split()
+            assert domains == [], f"{domains}: {self.hostd.tail()}"
             assert self.libvirt.qemu_pids() == {}
 
     def console(self, desktop):

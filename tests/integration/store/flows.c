@@ -24,8 +24,7 @@ desktop (const char *column)
     {                                                                                                                  \
       g_autofree char *cell_ = desktop (column);                                                                       \
       assert_string_equal (cell_, value);                                                                              \
-    }                                                                                                                  \
-  while (0)
+  } while (0)
 
 static UsherConnect *
 connect_alice (UsherStore *store, const char *person)
@@ -150,7 +149,9 @@ who_may_not_gets_a_reason (void **state)
   rig_refused (usher_store_connect (store, &carol, person, "office", "browser", &reasons, &error), USHER_ERROR_REFUSED);
   assert_string_equal (text (json_array_get (reasons, 0), "rule"), "entitlement");
   rig_refused (usher_store_connect (store, &carol, person, "nowhere", "browser", NULL, &error), USHER_ERROR_MISSING);
-  assert_int_equal (rig_number ("SELECT count(*) FROM audit WHERE action = 'connect' AND actor = 'carol' AND outcome = 'refused'"), 1);
+  assert_int_equal (
+      rig_number ("SELECT count(*) FROM audit WHERE action = 'connect' AND actor = 'carol' AND outcome = 'refused'"),
+      1);
   rig_apply (store, USHER_KIND_ENTITLEMENT, "carol", "{'pool': 'office', 'user': 'CAROL'}");
   rig_apply (store, USHER_KIND_ENTITLEMENT, "dn", "{'pool': 'office', 'group': 'CN=Guests, OU=groups, DC=example'}");
   json_auto_t *now = usher_store_pools_of (store, person, NULL);
@@ -225,7 +226,8 @@ without_a_host_it_says_why (void **state)
   json_auto_t *why = usher_store_why (store, id, NULL);
   const json_t *explanation = json_object_get (why, "explanation");
   assert_string_equal (text (json_array_get (explanation, json_array_size (explanation) - 1), "rule"), "memory");
-  g_free (rig_sql (rig_super (), "UPDATE host SET memory_free_mib = 4000000, last_seen = now() - interval '31 seconds'"));
+  g_free (
+      rig_sql (rig_super (), "UPDATE host SET memory_free_mib = 4000000, last_seen = now() - interval '31 seconds'"));
   rig_work (store);
   g_autofree char *silent = desktop ("reason");
   assert_non_null (strstr (silent, "unknown"));
@@ -247,7 +249,7 @@ a_silent_host_is_unknown_not_dead (void **state)
   rig_person (store, "alice", "staff", person);
   rig_work (store);
   rig_obey (store, host, USHER_SEEN_READY);
-  g_autoptr (UsherConnect) connect = connect_alice (store, person);
+  usher_connect_free (connect_alice (store, person));
   g_free (rig_sql (rig_super (), "UPDATE host SET last_seen = now() - interval '31 seconds'"));
   rig_good (usher_work_mark_silent (store, &error));
   rig_work (store);
@@ -283,7 +285,8 @@ what_cannot_be_made_is_replaced_slowly (void **state)
   rig_good (usher_work_on_pool (store, pools[0], usher_pool_plan, &again_s, &error));
   assert_in_range (again_s, 1, 5);
   assert_desktop ("state", "draining");
-  rig_refused (usher_store_connect (store, &alice, person, "office", "browser", &reasons, &error), USHER_ERROR_EXHAUSTED);
+  rig_refused (usher_store_connect (store, &alice, person, "office", "browser", &reasons, &error),
+               USHER_ERROR_EXHAUSTED);
   assert_string_equal (text (json_array_get (reasons, 0), "rule"), "back-off");
   rig_obey (store, host, USHER_SEEN_READY); /* says that it is gone */
   assert_int_equal (rig_number ("SELECT count(*) FROM desktop"), 0);
@@ -329,8 +332,9 @@ a_row_outlives_its_domain_and_orphans_end (void **state)
   rig_work (store);
   rig_obey (store, host, USHER_SEEN_READY);
   g_autofree char *id = desktop ("id");
-  rig_apply (store, USHER_KIND_POOL, "office", "{'display_name': 'Office', 'template': 'tiny', 'spares': 0, 'maximum': 3, 'vcpus': 1, "
-                                               "'ram_mib': 256, 'naming': 'office-{n}'}");
+  rig_apply (store, USHER_KIND_POOL, "office",
+             "{'display_name': 'Office', 'template': 'tiny', 'spares': 0, 'maximum': 3, 'vcpus': 1, "
+             "'ram_mib': 256, 'naming': 'office-{n}'}");
   rig_good (usher_store_delete (store, &rig_admin, USHER_KIND_DESKTOP, id, &pending, &error));
   assert_true (pending);
   assert_desktop ("state", "draining");
@@ -402,7 +406,8 @@ a_host_joins_once_with_a_token (void **state)
   rig_good (usher_store_join_token (store, &rig_admin, "kvm1", 0, token, &error));
   rig_refused (usher_store_join_check (store, token, "kvm1", host, &error), USHER_ERROR_UNAUTHENTICATED); /* expired */
   rig_good (usher_store_join_token (store, &rig_admin, "kvm1", 600, token, &error));
-  rig_good (usher_store_join_use (store, &rig_admin, token, "kvm1", "bb", &error)); /* joins anew: the old certificate ends */
+  rig_good (
+      usher_store_join_use (store, &rig_admin, token, "kvm1", "bb", &error)); /* joins anew: the old certificate ends */
   rig_refused (usher_store_find_host (store, "aa", found, &error), USHER_ERROR_UNAUTHENTICATED);
 }
 
@@ -452,7 +457,8 @@ sessions_that_are_over_end (void **state)
   assert_int_equal (ended, 1);
 
   g_autoptr (UsherConnect) two = connect_alice (store, person);
-  rig_good (usher_store_delete (store, &rig_admin, USHER_KIND_DESKTOP, usher_json_string (two->desktop, "name"), &pending, &error));
+  rig_good (usher_store_delete (store, &rig_admin, USHER_KIND_DESKTOP, usher_json_string (two->desktop, "name"),
+                                &pending, &error));
   UsherRedeemRequest late = { two->ticket, (char *) "gw1", (char *) "203.0.113.9", (char *) "tls" };
   rig_refused (usher_store_redeem (store, &late, &gateway, session, &error), USHER_ERROR_UNAUTHENTICATED);
   rig_good (usher_work_end_sessions (store, &ended, &error));

@@ -1,5 +1,5 @@
-/* The store against a real PostgreSQL: `store-test NAME` runs one test on the empty database that the environment names (see rig.h),
- * `store-test --list` tells the names. test_store.py starts both. */
+/* The store against a real PostgreSQL: `store-test NAME` runs one test on the empty database that the environment names
+ * (see rig.h), `store-test --list` tells the names. test_store.py starts both. */
 #include "common/log.h"
 #include "tests/integration/store/rig.h"
 

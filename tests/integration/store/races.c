@@ -22,10 +22,11 @@ connect_people (gpointer data)
     {
       g_autoptr (GError) error = NULL;
       UsherActor actor = { "somebody", "192.0.2.7", NULL };
-      g_autoptr (UsherConnect) connect = usher_store_connect (store, &actor, crowd->people[i], "office", "browser", NULL, &error);
-      gint *which = connect != NULL                                                   ? connect->ready ? &crowd->ready : &crowd->waiting
+      g_autoptr (UsherConnect) connect
+          = usher_store_connect (store, &actor, crowd->people[i], "office", "browser", NULL, &error);
+      gint *which = connect != NULL ? connect->ready ? &crowd->ready : &crowd->waiting
                     : g_error_matches (error, USHER_ERROR, USHER_ERROR_EXHAUSTED) ? &crowd->refused
-                                                                                    : &crowd->failed;
+                                                                                  : &crowd->failed;
       g_atomic_int_inc (which);
       if (which == &crowd->failed)
         g_printerr ("connect: %s\n", error->message);
@@ -43,7 +44,8 @@ run_threads (GThreadFunc func, gpointer data)
     g_thread_join (threads[i]);
 }
 
-/* 200 people at once, 120 spares ready, room for 180: nothing twice, nobody more than one, exactly 20 are told that it is full. */
+/* 200 people at once, 120 spares ready, room for 180: nothing twice, nobody more than one, exactly 20 are told that it
+ * is full. */
 static void
 two_hundred_connect_and_nothing_is_assigned_twice (void **state)
 {
@@ -231,6 +233,7 @@ two_brokers_keep_a_pool_together (void **state)
   rig_person (store, "alice", "staff", person);
   rig_pool (store, 20, 30);
   wait_for ("SELECT count(*) FROM desktop WHERE state = 'provisioning'", 20);
+  assert_true (usher_store_listener_is_up (listener));
   rig_obey (store, host, USHER_SEEN_READY);
   assert_int_equal (rig_number ("SELECT count(*) FROM desktop WHERE state = 'spare'"), 20);
   gint64 began_us = g_get_monotonic_time ();
@@ -266,7 +269,8 @@ a_restart_is_unavailable_then_over (void **state)
   rig_refused (usher_store_list (store, USHER_KIND_TEMPLATE, 0, 0, &error), USHER_ERROR_UNAVAILABLE);
   rig_refused (usher_store_probe (store, &error), USHER_ERROR_UNAVAILABLE);
   json_auto_t *spec = json_pack ("{s:i}", "version", 2);
-  rig_refused (usher_store_apply (store, &rig_admin, USHER_KIND_TEMPLATE, "tiny", spec, 0, NULL, &error), USHER_ERROR_UNAVAILABLE);
+  rig_refused (usher_store_apply (store, &rig_admin, USHER_KIND_TEMPLATE, "tiny", spec, 0, NULL, &error),
+               USHER_ERROR_UNAVAILABLE);
   while (usher_store_listener_is_up (listener))
     g_main_context_iteration (NULL, TRUE);
   rig_ask ("start");

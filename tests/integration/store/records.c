@@ -45,10 +45,15 @@ the_audit_trail_stands (void **state)
 {
   g_autoptr (UsherStore) store = rig_store ();
   const UsherAuditLine line = { .action = "test", .outcome = "ok", .message = "a line\xff with \"bytes\" in it" };
-  static const char *const as_broker[] = { "UPDATE audit SET actor = 'x'", "DELETE FROM audit", "TRUNCATE audit",
-                                           "INSERT INTO audit (at, action, outcome) VALUES (now() - interval '1 day', 'a', 'ok')",
-                                           "INSERT INTO audit (seq, action, outcome) OVERRIDING SYSTEM VALUE VALUES (7, 'a', 'ok')",
-                                           "ALTER TABLE audit DISABLE TRIGGER ALL", "DROP TABLE audit", "CREATE TABLE mine (x int)" };
+  static const char *const as_broker[]
+      = { "UPDATE audit SET actor = 'x'",
+          "DELETE FROM audit",
+          "TRUNCATE audit",
+          "INSERT INTO audit (at, action, outcome) VALUES (now() - interval '1 day', 'a', 'ok')",
+          "INSERT INTO audit (seq, action, outcome) OVERRIDING SYSTEM VALUE VALUES (7, 'a', 'ok')",
+          "ALTER TABLE audit DISABLE TRIGGER ALL",
+          "DROP TABLE audit",
+          "CREATE TABLE mine (x int)" };
   static const char *const as_owner[] = { "UPDATE audit SET actor = 'x'", "DELETE FROM audit", "TRUNCATE audit" };
   (void) state;
   rig_good (usher_store_audit (store, &rig_admin, &line, &error));
@@ -81,19 +86,39 @@ audit_is_listed_newest_first_in_pages (void **state)
   gint64 seq = usher_json_int (json_object_get (json_array_get (items, 1), "status"), "seq");
   assert_int_equal (seq, 4);
   json_auto_t *next = usher_store_list (store, USHER_KIND_AUDIT, 2, seq, NULL);
-  assert_int_equal (usher_json_int (json_object_get (json_array_get (json_object_get (next, "items"), 0), "status"), "seq"), 3);
+  assert_int_equal (
+      usher_json_int (json_object_get (json_array_get (json_object_get (next, "items"), 0), "status"), "seq"), 3);
 }
 
 static void
 specs_are_checked_by_path (void **state)
 {
-  static const struct { UsherKind kind; const char *name, *spec, *says; } cases[] = {
-    { USHER_KIND_POOL, "p", "{'display_name': 'x', 'template': 'tiny', 'spares': 1, 'maximum': 2, 'vcpus': 1, 'ram_mib': 1, 'naming': 'a-{n}'}", "spec.ram_mib" },
-    { USHER_KIND_POOL, "p", "{'display_name': 'x', 'template': 'tiny', 'spares': 3, 'maximum': 2, 'vcpus': 1, 'ram_mib': 256, 'naming': 'a-{n}'}", "spec.spares" },
-    { USHER_KIND_POOL, "p", "{'display_name': 'x', 'template': 'tiny', 'spares': 1, 'maximum': 2, 'vcpus': 1, 'ram_mib': 256, 'naming': 'a'}", "spec.naming" },
-    { USHER_KIND_POOL, "p", "{'display_name': 'x', 'template': 'tiny', 'spares': 1, 'maximum': 2, 'vcpus': 1, 'ram_mib': 256, 'naming': 'A{n}'}", "spec.naming" },
-    { USHER_KIND_POOL, "p", "{'display_name': 'x', 'template': 'none', 'spares': 1, 'maximum': 2, 'vcpus': 1, 'ram_mib': 256, 'naming': 'a-{n}'}", "no template \"none\"" },
-    { USHER_KIND_POOL, "p", "{'template': 'tiny', 'spares': 1, 'maximum': 2, 'vcpus': 1, 'ram_mib': 256, 'naming': 'a-{n}'}", "spec.display_name" },
+  static const struct {
+    UsherKind kind;
+    const char *name, *spec, *says;
+  } cases[] = {
+    { USHER_KIND_POOL, "p",
+      "{'display_name': 'x', 'template': 'tiny', 'spares': 1, 'maximum': 2, 'vcpus': 1, 'ram_mib': 1, 'naming': "
+      "'a-{n}'}",
+      "spec.ram_mib" },
+    { USHER_KIND_POOL, "p",
+      "{'display_name': 'x', 'template': 'tiny', 'spares': 3, 'maximum': 2, 'vcpus': 1, 'ram_mib': 256, 'naming': "
+      "'a-{n}'}",
+      "spec.spares" },
+    { USHER_KIND_POOL, "p",
+      "{'display_name': 'x', 'template': 'tiny', 'spares': 1, 'maximum': 2, 'vcpus': 1, 'ram_mib': 256, 'naming': 'a'}",
+      "spec.naming" },
+    { USHER_KIND_POOL, "p",
+      "{'display_name': 'x', 'template': 'tiny', 'spares': 1, 'maximum': 2, 'vcpus': 1, 'ram_mib': 256, 'naming': "
+      "'A{n}'}",
+      "spec.naming" },
+    { USHER_KIND_POOL, "p",
+      "{'display_name': 'x', 'template': 'none', 'spares': 1, 'maximum': 2, 'vcpus': 1, 'ram_mib': 256, 'naming': "
+      "'a-{n}'}",
+      "no template \"none\"" },
+    { USHER_KIND_POOL, "p",
+      "{'template': 'tiny', 'spares': 1, 'maximum': 2, 'vcpus': 1, 'ram_mib': 256, 'naming': 'a-{n}'}",
+      "spec.display_name" },
     { USHER_KIND_POOL, "p", "{'display_name': 'x', 'colour': 'red'}", "spec.colour" },
     { USHER_KIND_ENTITLEMENT, "e", "{'pool': 'none', 'user': 'a'}", "no pool \"none\"" },
     { USHER_KIND_ENTITLEMENT, "e", "{'pool': 'none'}", "\"group\" or \"user\"" },
@@ -118,8 +143,10 @@ specs_are_checked_by_path (void **state)
         fail_msg ("«%s» does not say «%s»", error->message, cases[i].says);
     }
   json_auto_t *nothing = json_object ();
-  rig_refused (usher_store_apply (store, &rig_admin, USHER_KIND_DESKTOP, "d", nothing, 0, NULL, &error), USHER_ERROR_REFUSED);
-  rig_refused (usher_store_apply (store, &rig_admin, USHER_KIND_AUDIT, "1", nothing, 0, NULL, &error), USHER_ERROR_REFUSED);
+  rig_refused (usher_store_apply (store, &rig_admin, USHER_KIND_DESKTOP, "d", nothing, 0, NULL, &error),
+               USHER_ERROR_REFUSED);
+  rig_refused (usher_store_apply (store, &rig_admin, USHER_KIND_AUDIT, "1", nothing, 0, NULL, &error),
+               USHER_ERROR_REFUSED);
 }
 
 static void
@@ -130,22 +157,26 @@ records_are_made_changed_and_deleted (void **state)
   gboolean pending = TRUE;
   (void) state;
   rig_pool (store, 0, 5);
-  json_auto_t *record = usher_store_get (store, USHER_KIND_TEMPLATE, "tiny", NULL), *spec = json_pack ("{s:i}", "version", 2);
+  json_auto_t *record = usher_store_get (store, USHER_KIND_TEMPLATE, "tiny", NULL),
+              *spec = json_pack ("{s:i}", "version", 2);
   const char *id = usher_json_string (record, "id");
   gint64 version = usher_json_int (record, "resource_version");
   json_auto_t *by_id = usher_store_get (store, USHER_KIND_TEMPLATE, id, NULL);
   assert_true (json_equal (record, by_id));
 
   json_auto_t *second = NULL, *third = NULL;
-  rig_good (second = usher_store_apply (store, &rig_admin, USHER_KIND_TEMPLATE, "tiny", spec, version, &applied, &error));
+  rig_good (second
+            = usher_store_apply (store, &rig_admin, USHER_KIND_TEMPLATE, "tiny", spec, version, &applied, &error));
   assert_int_equal (applied, USHER_APPLIED_CHANGED);
   assert_true (usher_json_int (second, "resource_version") > version);
-  rig_refused (usher_store_apply (store, &rig_admin, USHER_KIND_TEMPLATE, "tiny", spec, version, &applied, &error), USHER_ERROR_CONFLICT);
+  rig_refused (usher_store_apply (store, &rig_admin, USHER_KIND_TEMPLATE, "tiny", spec, version, &applied, &error),
+               USHER_ERROR_CONFLICT);
   rig_good (third = usher_store_apply (store, &rig_admin, USHER_KIND_TEMPLATE, "tiny", spec, 0, &applied, &error));
   assert_int_equal (applied, USHER_APPLIED_SAME);
   assert_true (json_equal (second, third));
 
-  rig_refused (usher_store_delete (store, &rig_admin, USHER_KIND_TEMPLATE, "tiny", &pending, &error), USHER_ERROR_CONFLICT);
+  rig_refused (usher_store_delete (store, &rig_admin, USHER_KIND_TEMPLATE, "tiny", &pending, &error),
+               USHER_ERROR_CONFLICT);
   rig_refused (usher_store_delete (store, &rig_admin, USHER_KIND_POOL, "none", &pending, &error), USHER_ERROR_MISSING);
   rig_refused (usher_store_delete (store, &rig_admin, USHER_KIND_SESSION, "x", &pending, &error), USHER_ERROR_REFUSED);
   rig_good (usher_store_delete (store, &rig_admin, USHER_KIND_POOL, "office", &pending, &error));
@@ -158,7 +189,8 @@ records_are_made_changed_and_deleted (void **state)
   assert_int_equal (json_array_size (json_object_get (changes, "items")), 0);
   assert_string_equal (json_string_value (json_array_get (json_object_get (changes, "deleted"), 0)), id);
   json_auto_t *none = NULL;
-  rig_good (usher_store_changes (store, USHER_KIND_TEMPLATE, usher_json_int (changes, "resource_version"), &none, &error));
+  rig_good (
+      usher_store_changes (store, USHER_KIND_TEMPLATE, usher_json_int (changes, "resource_version"), &none, &error));
   assert_null (none);
   assert_int_equal (rig_number ("SELECT count(*) FROM entitlement"), 0); /* went with the pool */
   assert_int_equal (rig_number ("SELECT count(*) FROM audit WHERE action = 'delete' AND outcome = 'ok'"), 2);
@@ -177,8 +209,9 @@ forgotten_deletions_ask_for_a_list (void **state)
   rig_good (usher_store_delete (store, &rig_admin, USHER_KIND_TEMPLATE, "tiny", &pending, &error));
   g_free (rig_sql (rig_super (), "UPDATE deleted SET at = now() - interval '2 hours'"));
   rig_good (usher_work_forget (store, &error));
-  rig_refused (usher_store_changes (store, USHER_KIND_TEMPLATE, usher_json_int (list, "resource_version"), &changes, &error),
-               USHER_ERROR_CONFLICT);
+  rig_refused (
+      usher_store_changes (store, USHER_KIND_TEMPLATE, usher_json_int (list, "resource_version"), &changes, &error),
+      USHER_ERROR_CONFLICT);
 }
 
 static void
@@ -187,7 +220,8 @@ sign_ins_are_sessions_until_revoked (void **state)
   g_autoptr (UsherStore) store = rig_store ();
   UsherActor actor = { "alice", "192.0.2.7", NULL };
   char *groups[] = { (char *) "cn=staff", NULL }, *names[] = { (char *) "Staff", NULL };
-  UsherPerson alice = { (char *) "alice", (char *) "uid=alice", (char *) "Alice \"A\"", (char *) "", groups, names, NULL };
+  UsherPerson alice
+      = { (char *) "alice", (char *) "uid=alice", (char *) "Alice \"A\"", (char *) "", groups, names, NULL };
   char one[USHER_TOKEN_SIZE], two[USHER_TOKEN_SIZE], old[USHER_TOKEN_SIZE];
   (void) state;
   rig_good (usher_store_sign_in_done (store, "alice", &alice, &actor, 3600, one, &error));
@@ -238,7 +272,8 @@ failed_sign_ins_are_held_back (void **state)
   rig_good (usher_store_sign_in_begin (store, "bob", &here, &wait_s, &error));
   rig_person (store, "bob", "staff", NULL); /* a yes forgets */
   assert_int_equal (rig_number ("SELECT count(*) FROM attempt WHERE account = 'bob' AND failed"), 0);
-  assert_int_equal (rig_number ("SELECT count(*) FROM audit WHERE action = 'signin' AND outcome = 'unauthenticated'"), 5);
+  assert_int_equal (rig_number ("SELECT count(*) FROM audit WHERE action = 'signin' AND outcome = 'unauthenticated'"),
+                    5);
   assert_int_equal (rig_number ("SELECT count(*) FROM audit WHERE action = 'signin' AND outcome = 'unavailable'"), 20);
 }
 
@@ -257,7 +292,8 @@ what_goes_wrong_is_rolled_back (void **state)
   assert_int_equal (rig_number ("SELECT count(*) FROM desktop WHERE state = 'spare'"), 1);
   g_free (rig_sql (rig_super (), "ALTER TABLE ticket ADD CONSTRAINT never CHECK (false) NOT VALID"));
   rig_refused (usher_store_connect (store, &alice, person, "office", "browser", NULL, &error), USHER_ERROR_CONFLICT);
-  assert_int_equal (rig_number ("SELECT count(*) FROM desktop WHERE state = 'spare' AND owner IS NULL AND console_revision = 0"), 1);
+  assert_int_equal (
+      rig_number ("SELECT count(*) FROM desktop WHERE state = 'spare' AND owner IS NULL AND console_revision = 0"), 1);
   assert_int_equal (rig_number ("SELECT count(*) FROM session"), 0);
   g_free (rig_sql (rig_super (), "ALTER TABLE ticket DROP CONSTRAINT never"));
   g_autoptr (UsherConnect) connect = NULL;

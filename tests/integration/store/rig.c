@@ -32,7 +32,8 @@ rig_key (void)
   g_mutex_lock (&lock);
   if (key == NULL)
     {
-      g_autofree char *dir = g_dir_make_tmp ("usher-store-XXXXXX", NULL), *file = g_build_filename (dir, "console.key", NULL);
+      g_autofree char *dir = g_dir_make_tmp ("usher-store-XXXXXX", NULL),
+                      *file = g_build_filename (dir, "console.key", NULL);
       key = usher_console_key_open (dir, NULL);
       g_unlink (file);
       g_rmdir (dir);
@@ -108,8 +109,10 @@ rig_apply (UsherStore *store, UsherKind kind, const char *name, const char *spec
 void
 rig_pool (UsherStore *store, guint spares, guint maximum)
 {
-  g_autofree char *spec = g_strdup_printf ("{'display_name': 'Office', 'template': 'tiny', 'spares': %u, 'maximum': %u, 'vcpus': 1, "
-                                           "'ram_mib': 256, 'naming': 'office-{n}'}", spares, maximum);
+  g_autofree char *spec
+      = g_strdup_printf ("{'display_name': 'Office', 'template': 'tiny', 'spares': %u, 'maximum': %u, 'vcpus': 1, "
+                         "'ram_mib': 256, 'naming': 'office-{n}'}",
+                         spares, maximum);
   rig_apply (store, USHER_KIND_TEMPLATE, "tiny", "{'version': 1}");
   rig_apply (store, USHER_KIND_POOL, "office", spec);
   rig_apply (store, USHER_KIND_ENTITLEMENT, "staff-office", "{'pool': 'office', 'group': 'Staff'}");

@@ -1,4 +1,5 @@
-/* What the store's tests stand on: a database of their own, people, pools and hosts in it, and a host that says what one tells it. */
+/* What the store's tests stand on: a database of their own, people, pools and hosts in it, and a host that says what
+ * one tells it. */
 #pragma once
 #include <glib.h>
 #include <jansson.h>
@@ -46,8 +47,7 @@ char *rig_sqlstate (const char *conninfo, const char *sql);
       gboolean good_ = (call) != 0;                                                                                    \
       if (!good_)                                                                                                      \
         fail_msg ("%s: %s", #call, error != NULL ? error->message : "FALSE without an error");                         \
-    }                                                                                                                  \
-  while (0)
+  } while (0)
 /* The store's answer must be this error. */
 #define rig_refused(call, wanted)                                                                                      \
   do                                                                                                                   \
@@ -55,10 +55,9 @@ char *rig_sqlstate (const char *conninfo, const char *sql);
       g_autoptr (GError) error = NULL;                                                                                 \
       gboolean good_ = (call) != 0;                                                                                    \
       if (good_ || error == NULL || error->domain != USHER_ERROR || error->code != (int) (wanted))                     \
-        fail_msg ("%s: not %s but %s: %s", #call, usher_error_name (wanted), good_ ? "taken" : usher_error_name (usher_error_code (error)), \
-                  error != NULL ? error->message : "");                                                                \
-    }                                                                                                                  \
-  while (0)
+        fail_msg ("%s: not %s but %s: %s", #call, usher_error_name (wanted),                                           \
+                  good_ ? "taken" : usher_error_name (usher_error_code (error)), error != NULL ? error->message : ""); \
+  } while (0)
 
 /* Applies `spec` (a JSON text; single quotes count as double ones). */
 void rig_apply (UsherStore *store, UsherKind kind, const char *name, const char *spec);
@@ -70,8 +69,8 @@ void rig_person (UsherStore *store, const char *user, const char *group, char ou
 void rig_host (UsherStore *store, const char *name, char out_host[USHER_ID_SIZE]);
 /* One pass of the controllers' work on pools and placement. */
 void rig_work (UsherStore *store);
-/* The host does what is wanted: what is to run it reports in `state` with the wanted revisions, what is to be gone as absent. Returns
- * how many desktops it was told of. */
+/* The host does what is wanted: what is to run it reports in `state` with the wanted revisions, what is to be gone as
+ * absent. Returns how many desktops it was told of. */
 guint rig_obey (UsherStore *store, const char *host, UsherSeenState state);
 /* An empty report of a host. */
 UsherSyncRequest *rig_report (UsherStore *store);

@@ -9,14 +9,24 @@ static const UsherPlacementWish wish = { "tiny/1", 2, 1024 };
 static UsherPlacementHost
 good_host (const char *name)
 {
-  return (UsherPlacementHost){ .id = name, .name = name, .active = TRUE, .silent_s = 1, .has_template = TRUE, .cpus = 4,
-                               .memory_mib = 16000, .memory_free_mib = 8000, .disk_free_mib = 50000 };
+  return (UsherPlacementHost){ .id = name,
+                               .name = name,
+                               .active = TRUE,
+                               .silent_s = 1,
+                               .has_template = TRUE,
+                               .cpus = 4,
+                               .memory_mib = 16000,
+                               .memory_free_mib = 8000,
+                               .disk_free_mib = 50000 };
 }
 
 static void
 each_filter_refuses_and_says_why (void **state)
 {
-  struct { const char *rule, *figure; UsherPlacementHost host; } cases[7];
+  struct {
+    const char *rule, *figure;
+    UsherPlacementHost host;
+  } cases[7];
   (void) state;
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
     cases[i].host = good_host ("kvm1");
@@ -79,8 +89,8 @@ no_host_has_a_reason_too (void **state)
   assert_string_equal (((UsherReason *) reasons->pdata[0])->rule, "hosts");
 }
 
-/* Property: whatever the hosts, the chosen one passes every filter alone, every other refused one has exactly one reason, and
- * the order in which hosts come makes no difference. */
+/* Property: whatever the hosts, the chosen one passes every filter alone, every other refused one has exactly one
+ * reason, and the order in which hosts come makes no difference. */
 static void
 random_hosts (void **state)
 {
@@ -127,8 +137,10 @@ int
 run_placement_tests (void)
 {
   const struct CMUnitTest placement[] = {
-    cmocka_unit_test (each_filter_refuses_and_says_why), cmocka_unit_test (at_the_edge_it_is_taken),
-    cmocka_unit_test (the_best_is_chosen),               cmocka_unit_test (no_host_has_a_reason_too),
+    cmocka_unit_test (each_filter_refuses_and_says_why),
+    cmocka_unit_test (at_the_edge_it_is_taken),
+    cmocka_unit_test (the_best_is_chosen),
+    cmocka_unit_test (no_host_has_a_reason_too),
     cmocka_unit_test (random_hosts),
   };
   return cmocka_run_group_tests (placement, NULL, NULL);

@@ -38,8 +38,8 @@ plans_by_table (void **state)
     }
 }
 
-/* Property: never over the maximum by its own doing, never more spares than wanted, never touches what is somebody's, and a
- * plan carried out leads to a plan that does nothing. */
+/* Property: never over the maximum by its own doing, never more spares than wanted, never touches what is somebody's,
+ * and a plan carried out leads to a plan that does nothing. */
 static void
 random_pools (void **state)
 {
@@ -47,10 +47,14 @@ random_pools (void **state)
   (void) state;
   for (int round = 0; round < 20000; round++)
     {
-      UsherPoolCounts counts = { .spares = g_rand_int_range (rand, 0, 10), .maximum = g_rand_int_range (rand, 1, 20),
-                                 .deleting = g_rand_int_range (rand, 0, 10) == 0, .ready = g_rand_int_range (rand, 0, 10),
-                                 .making = g_rand_int_range (rand, 0, 10), .owned = g_rand_int_range (rand, 0, 25),
-                                 .failed = g_rand_int_range (rand, 0, 3), .failures = g_rand_int_range (rand, 0, 4),
+      UsherPoolCounts counts = { .spares = g_rand_int_range (rand, 0, 10),
+                                 .maximum = g_rand_int_range (rand, 1, 20),
+                                 .deleting = g_rand_int_range (rand, 0, 10) == 0,
+                                 .ready = g_rand_int_range (rand, 0, 10),
+                                 .making = g_rand_int_range (rand, 0, 10),
+                                 .owned = g_rand_int_range (rand, 0, 25),
+                                 .failed = g_rand_int_range (rand, 0, 3),
+                                 .failures = g_rand_int_range (rand, 0, 4),
                                  .failed_ago_s = g_rand_int_range (rand, 0, 60) };
       g_auto (UsherPoolPlan) plan = usher_pool_plan (&counts);
       gint64 free = counts.ready + counts.making;
@@ -87,7 +91,9 @@ int
 run_pool_plan_tests (void)
 {
   const struct CMUnitTest pool_plan[] = {
-    cmocka_unit_test (plans_by_table), cmocka_unit_test (random_pools), cmocka_unit_test (back_off_grows_and_ends),
+    cmocka_unit_test (plans_by_table),
+    cmocka_unit_test (random_pools),
+    cmocka_unit_test (back_off_grows_and_ends),
   };
   return cmocka_run_group_tests (pool_plan, NULL, NULL);
 }

@@ -24,7 +24,8 @@ names_come_back (void **state)
   assert_int_equal (untouched, USHER_DESKTOP_SPARE);
 }
 
-/* Every live desktop can be given up, nothing leaves gone, draining leads only there, and no state stands in its own row. */
+/* Every live desktop can be given up, nothing leaves gone, draining leads only there, and no state stands in its own
+ * row. */
 static void
 the_desktop_table_holds_its_promises (void **state)
 {
@@ -33,16 +34,18 @@ the_desktop_table_holds_its_promises (void **state)
     {
       assert_false (usher_desktop_state_may_move (from, from));
       assert_false (usher_desktop_state_may_move (USHER_DESKTOP_GONE, from));
-      assert_int_equal (usher_desktop_state_may_move (from, USHER_DESKTOP_DRAINING), usher_desktop_state_is_live (from));
+      assert_int_equal (usher_desktop_state_may_move (from, USHER_DESKTOP_DRAINING),
+                        usher_desktop_state_is_live (from));
       assert_int_equal (usher_desktop_state_may_move (USHER_DESKTOP_DRAINING, from), from == USHER_DESKTOP_GONE);
       assert_false (usher_desktop_state_may_move (from, USHER_DESKTOP_PLANNED));
     }
   assert_true (usher_desktop_state_may_move (USHER_DESKTOP_SPARE, USHER_DESKTOP_ASSIGNED));
-  assert_false (usher_desktop_state_may_move (USHER_DESKTOP_ASSIGNED, USHER_DESKTOP_SPARE)); /* it holds somebody's work */
+  assert_false (
+      usher_desktop_state_may_move (USHER_DESKTOP_ASSIGNED, USHER_DESKTOP_SPARE)); /* it holds somebody's work */
 }
 
-/* Whatever a host says: the desktop stays, or moves along the table; only "absent" of a draining one ends it; a desktop with
- * an owner never becomes a spare. */
+/* Whatever a host says: the desktop stays, or moves along the table; only "absent" of a draining one ends it; a desktop
+ * with an owner never becomes a spare. */
 static void
 a_hosts_word_moves_along_the_table (void **state)
 {
@@ -69,12 +72,16 @@ static void
 a_host_brings_desktops_up_and_back (void **state)
 {
   (void) state;
-  assert_int_equal (usher_desktop_state_after (USHER_DESKTOP_PROVISIONING, FALSE, USHER_SEEN_READY), USHER_DESKTOP_SPARE);
-  assert_int_equal (usher_desktop_state_after (USHER_DESKTOP_PROVISIONING, TRUE, USHER_SEEN_READY), USHER_DESKTOP_ASSIGNED);
-  assert_int_equal (usher_desktop_state_after (USHER_DESKTOP_PROVISIONING, FALSE, USHER_SEEN_FAILED), USHER_DESKTOP_FAILED);
+  assert_int_equal (usher_desktop_state_after (USHER_DESKTOP_PROVISIONING, FALSE, USHER_SEEN_READY),
+                    USHER_DESKTOP_SPARE);
+  assert_int_equal (usher_desktop_state_after (USHER_DESKTOP_PROVISIONING, TRUE, USHER_SEEN_READY),
+                    USHER_DESKTOP_ASSIGNED);
+  assert_int_equal (usher_desktop_state_after (USHER_DESKTOP_PROVISIONING, FALSE, USHER_SEEN_FAILED),
+                    USHER_DESKTOP_FAILED);
   assert_int_equal (usher_desktop_state_after (USHER_DESKTOP_FAILED, TRUE, USHER_SEEN_READY), USHER_DESKTOP_ASSIGNED);
   assert_int_equal (usher_desktop_state_after (USHER_DESKTOP_STOPPED, TRUE, USHER_SEEN_READY), USHER_DESKTOP_ASSIGNED);
-  assert_int_equal (usher_desktop_state_after (USHER_DESKTOP_ASSIGNED, TRUE, USHER_SEEN_STARTING), USHER_DESKTOP_ASSIGNED);
+  assert_int_equal (usher_desktop_state_after (USHER_DESKTOP_ASSIGNED, TRUE, USHER_SEEN_STARTING),
+                    USHER_DESKTOP_ASSIGNED);
   assert_int_equal (usher_desktop_state_after (USHER_DESKTOP_PLANNED, FALSE, USHER_SEEN_READY), USHER_DESKTOP_PLANNED);
 }
 

@@ -6,17 +6,21 @@ static void
 waits_by_table (void **state)
 {
   static const UsherThrottleRule rule = { .window_s = 900, .free = 3, .first_s = 2, .longest_s = 60, .pending_max = 5 };
-  static const struct { UsherThrottleHistory history; guint wait_s; } cases[] = {
-    { { 0, 0, 0 }, 0 },   { { 3, 0, 0 }, 0 },   { { 4, 0, 0 }, 2 },    { { 4, 2, 0 }, 0 },   { { 5, 0, 0 }, 4 },   { { 5, 3, 0 }, 1 },
-    { { 8, 0, 0 }, 32 },  { { 9, 0, 0 }, 60 },  { { 4000000, 0, 0 }, 60 }, { { 4000000, 60, 0 }, 0 }, { { 4, -5, 0 }, 2 },
-    { { 0, 0, 5 }, 1 },   { { 0, 0, 4 }, 0 },
+  static const struct {
+    UsherThrottleHistory history;
+    guint wait_s;
+  } cases[] = {
+    { { 0, 0, 0 }, 0 },  { { 3, 0, 0 }, 0 },  { { 4, 0, 0 }, 2 },  { { 4, 2, 0 }, 0 },        { { 5, 0, 0 }, 4 },
+    { { 5, 3, 0 }, 1 },  { { 8, 0, 0 }, 32 }, { { 9, 0, 0 }, 60 }, { { 4000000, 0, 0 }, 60 }, { { 4000000, 60, 0 }, 0 },
+    { { 4, -5, 0 }, 2 }, { { 0, 0, 5 }, 1 },  { { 0, 0, 4 }, 0 },
   };
   (void) state;
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
     assert_int_equal (usher_throttle_wait (&rule, &cases[i].history), cases[i].wait_s);
 }
 
-/* Property: more failures never wait less, more time never waits more, and one address may fail more than one account. */
+/* Property: more failures never wait less, more time never waits more, and one address may fail more than one account.
+ */
 static void
 waits_are_monotonic (void **state)
 {
@@ -26,7 +30,8 @@ waits_are_monotonic (void **state)
     for (guint failures = 0; failures < 200; failures++)
       for (gint64 ago = 0; ago < 400; ago += 13)
         {
-          UsherThrottleHistory less = { failures, ago, 0 }, more = { failures + 1, ago, 0 }, later = { failures, ago + 1, 0 };
+          UsherThrottleHistory less = { failures, ago, 0 }, more = { failures + 1, ago, 0 },
+                               later = { failures, ago + 1, 0 };
           guint wait = usher_throttle_wait (rules[r], &less);
           assert_true (usher_throttle_wait (rules[r], &more) >= wait);
           assert_true (usher_throttle_wait (rules[r], &later) <= wait);
@@ -53,7 +58,9 @@ int
 run_throttle_eta_tests (void)
 {
   const struct CMUnitTest throttle_eta[] = {
-    cmocka_unit_test (waits_by_table), cmocka_unit_test (waits_are_monotonic), cmocka_unit_test (estimates_by_table),
+    cmocka_unit_test (waits_by_table),
+    cmocka_unit_test (waits_are_monotonic),
+    cmocka_unit_test (estimates_by_table),
   };
   return cmocka_run_group_tests (throttle_eta, NULL, NULL);
 }
