@@ -51,11 +51,12 @@ is_up (const UsherFacts *facts)
   return facts->machine == USHER_MACHINE_RUNNING || facts->machine == USHER_MACHINE_PAUSED;
 }
 
-/* How long this run has lasted without being ready, in its own ready_timeout_s: 0, 1, 2 … */
+/* How long this run has lasted without being ready, in its own ready_timeout_s: 0, 1, 2 … What does not run has no
+ * run to measure: the times on record are its last run's. */
 static gint64
 timeouts_passed (const UsherFacts *facts, gint64 now_s)
 {
-  if (facts->ready || facts->run_started_at_s == 0 || facts->ready_timeout_s == 0)
+  if (!is_up (facts) || facts->ready || facts->run_started_at_s == 0 || facts->ready_timeout_s == 0)
     return 0;
   return MAX (now_s - facts->run_started_at_s, 0) / facts->ready_timeout_s;
 }
