@@ -1,6 +1,7 @@
 # docs/man: the settings' pages, written by the programs themselves.
 SETTINGS_PAGE = $(top_srcdir)/docs/man/settings-page
 dist_noinst_DATA += docs/man/settings-page
+dist_man_MANS = docs/man/usherctl.1
 nodist_man_MANS = docs/man/usher-broker.conf.5 docs/man/usher-gateway.conf.5 docs/man/usher-hostd.conf.5
 CLEANFILES += $(nodist_man_MANS)
 
