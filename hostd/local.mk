@@ -26,3 +26,14 @@ sbin_PROGRAMS += usher-hostd
 usher_hostd_SOURCES = hostd/main.c
 usher_hostd_CFLAGS = $(AM_CFLAGS)
 usher_hostd_LDADD = $(HOSTD_LIBS)
+
+UNIT_TESTS += tests/unit/hostd/plan-test tests/unit/hostd/domain_xml-test tests/unit/hostd/storage-test
+tests_unit_hostd_plan_test_SOURCES = tests/unit/hostd/plan-test.c
+tests_unit_hostd_plan_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_hostd_plan_test_LDADD = $(HOSTD_LIBS) $(CMOCKA_LIBS)
+tests_unit_hostd_domain_xml_test_SOURCES = tests/unit/hostd/domain_xml-test.c
+tests_unit_hostd_domain_xml_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_hostd_domain_xml_test_LDADD = $(HOSTD_LIBS) $(CMOCKA_LIBS)
+tests_unit_hostd_storage_test_SOURCES = tests/unit/hostd/storage-test.c
+tests_unit_hostd_storage_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_hostd_storage_test_LDADD = $(HOSTD_LIBS) $(CMOCKA_LIBS)

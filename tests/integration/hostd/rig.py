@@ -32,7 +32,7 @@ class Rig:
         self.config = self.root / "hostd.conf"
         self.templates = pathlib.Path(templates or self.root / "templates")
         if templates is None:
-            shutil.copytree(tiny_templates() / "tiny", self.templates / "tiny")
+            shutil.copytree(tiny_templates() / "tiny/1", self.templates / "tiny/1")
         self.write_config(**settings)
         self.hostd = Daemon("hostd", [BUILD / "usher-hostd", "--config", self.config], self.root,
                             inside=libvirt.inside if libvirt else None)

@@ -1,0 +1,163 @@
+/* Unit tests of hostd/desktops/plan: each row is a moment in a desktop's life, and what comes next. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "hostd/desktops/plan.h"
+
+#define NOW 1000000
+#define NOW_S 1700000000
+#define GRACE 60000
+
+/* Parts of facts that rows put together. */
+#define MADE .known = TRUE, .has_dir = TRUE, .made = TRUE, .ready_timeout_s = 100
+#define OFF MADE, .machine = USHER_MACHINE_OFF, .starts = 1
+#define UP_FOR(s) MADE, .machine = USHER_MACHINE_RUNNING, .starts = 1, .run_start = 1, .run_started_at_s = NOW_S - (s)
+#define UP UP_FOR (10)
+#define READY UP, .ready = TRUE
+#define PAUSED(why) MADE, .machine = USHER_MACHINE_PAUSED, .machine_why = why, .starts = 1, .ready = TRUE
+
+typedef struct {
+  const char *what;
+  UsherWantedDesktop wanted;
+  UsherFacts facts;
+  UsherTried tried;
+  UsherAction action;
+  gint64 again_ms;
+  UsherSeenState seen;
+  const char *reason; /* NULL: "" */
+} Row;
+
+#define RUNNING .wanted = USHER_WANTED_RUNNING
+#define STOPPED .wanted = USHER_WANTED_STOPPED
+#define GONE .wanted = USHER_WANTED_GONE
+
+static char secret[] = "secret";
+
+static const Row rows[] = {
+  /* from nothing to ready */
+  { "nothing known yet", { RUNNING }, { .machine_why = "" }, { 0 }, USHER_DO_NOTHING, 0, USHER_SEEN_CREATING, NULL },
+  { "nothing there", { RUNNING }, { .known = TRUE }, { 0 }, USHER_DO_CLONE, 0, USHER_SEEN_CREATING, NULL },
+  { "half made", { RUNNING }, { .known = TRUE, .has_dir = TRUE }, { 0 }, USHER_DO_CLONE, 0, USHER_SEEN_CREATING, NULL },
+  { "made", { RUNNING }, { MADE }, { 0 }, USHER_DO_START, 0, USHER_SEEN_CREATING, NULL },
+  { "defined, and never started", { RUNNING }, { MADE, .machine = USHER_MACHINE_OFF }, { 0 }, USHER_DO_START, 0, USHER_SEEN_CREATING, NULL },
+  { "started", { RUNNING }, { UP }, { 0 }, USHER_DO_PING, 0, USHER_SEEN_STARTING, NULL },
+  { "asked just now", { RUNNING }, { UP }, { .ping_at = NOW + 5 }, USHER_DO_NOTHING, NOW + 5, USHER_SEEN_STARTING, NULL },
+  { "ready", { RUNNING }, { READY }, { 0 }, USHER_DO_NOTHING, 0, USHER_SEEN_READY, NULL },
+  /* what goes wrong */
+  { "clone failed", { RUNNING }, { .known = TRUE }, { .failures = 1, .retry_at = NOW + 9, .failure = secret }, USHER_DO_NOTHING, NOW + 9,
+    USHER_SEEN_FAILED, "secret" },
+  { "time to try again", { RUNNING }, { .known = TRUE }, { .failures = 1, .retry_at = NOW, .failure = secret }, USHER_DO_CLONE, 0,
+    USHER_SEEN_FAILED, "secret" },
+  { "crashed", { RUNNING }, { OFF, .machine_why = "crashed" }, { 0 }, USHER_DO_START, 0, USHER_SEEN_STARTING, NULL },
+  { "crashes again and again", { RUNNING }, { OFF }, { .start_at = NOW + 7 }, USHER_DO_NOTHING, NOW + 7, USHER_SEEN_STARTING, NULL },
+  { "domain gone, disk there", { RUNNING }, { MADE, .starts = 1 }, { 0 }, USHER_DO_START, 0, USHER_SEEN_STARTING, NULL },
+  { "disk gone", { RUNNING }, { OFF, .damage = "disk gone" }, { 0 }, USHER_DO_NOTHING, 0, USHER_SEEN_FAILED, "disk gone" },
+  { "all files gone under a domain", { RUNNING }, { .known = TRUE, .machine = USHER_MACHINE_OFF, .damage = "disk gone" }, { 0 },
+    USHER_DO_NOTHING, 0, USHER_SEEN_FAILED, "disk gone" },
+  { "not ready in time", { RUNNING }, { UP_FOR (101) }, { 0 }, USHER_DO_PING, 0, USHER_SEEN_FAILED,
+    "not ready in time" },
+  { "not ready for long", { RUNNING }, { UP_FOR (201) }, { 0 }, USHER_DO_DESTROY, 0, USHER_SEEN_FAILED,
+    "not ready in time" },
+  { "ready long ago", { RUNNING }, { UP_FOR (9999), .ready = TRUE }, { 0 }, USHER_DO_NOTHING, 0, USHER_SEEN_READY, NULL },
+  { "the clock went back", { RUNNING }, { UP_FOR (-500) }, { 0 }, USHER_DO_PING, 0, USHER_SEEN_STARTING, NULL },
+  { "paused: disk full", { RUNNING }, { PAUSED ("no space") }, { 0 }, USHER_DO_RESUME, 0,
+    USHER_SEEN_FAILED, "no space" },
+  { "id taken", { RUNNING }, { .known = TRUE, .machine = USHER_MACHINE_FOREIGN }, { 0 }, USHER_DO_NOTHING, 0, USHER_SEEN_FAILED,
+    "a domain with this id is there and is not ours" },
+  /* console secret */
+  { "secret wanted", { RUNNING, .console_revision = 2, .console_secret = secret }, { READY, .console_revision = 1 }, { 0 },
+    USHER_DO_SET_CONSOLE, 0, USHER_SEEN_READY, NULL },
+  { "secret in force", { RUNNING, .console_revision = 2, .console_secret = secret }, { READY, .console_revision = 2 }, { 0 },
+    USHER_DO_NOTHING, 0, USHER_SEEN_READY, NULL },
+  { "secret before ready", { RUNNING, .console_revision = 2, .console_secret = secret }, { UP }, { 0 }, USHER_DO_SET_CONSOLE, 0,
+    USHER_SEEN_STARTING, NULL },
+  /* restart */
+  { "restart wanted", { RUNNING, .restart_revision = 1 }, { READY }, { 0 }, USHER_DO_REBOOT, 0, USHER_SEEN_STARTING, NULL },
+  { "guest asked", { RUNNING, .restart_revision = 1 }, { READY }, { .asked_reboot_at = NOW - 5 }, USHER_DO_NOTHING, NOW - 5 + GRACE,
+    USHER_SEEN_STARTING, NULL },
+  { "guest did", { RUNNING, .restart_revision = 1 }, { READY }, { .asked_reboot_at = NOW - 5, .rebooted = TRUE }, USHER_DO_NOTE_RESTART, 0,
+    USHER_SEEN_STARTING, NULL },
+  { "guest did not", { RUNNING, .restart_revision = 1 }, { READY }, { .asked_reboot_at = NOW - GRACE }, USHER_DO_RESET, 0,
+    USHER_SEEN_STARTING, NULL },
+  { "restarted", { RUNNING, .restart_revision = 1 }, { READY, .restart_revision = 1 }, { 0 }, USHER_DO_NOTHING, 0, USHER_SEEN_READY, NULL },
+  { "off: starting it restarts it", { RUNNING, .restart_revision = 1 }, { OFF }, { 0 }, USHER_DO_START, 0, USHER_SEEN_STARTING, NULL },
+  /* stop */
+  { "stop a running one", { STOPPED }, { READY }, { 0 }, USHER_DO_SHUTDOWN, 0, USHER_SEEN_READY, NULL },
+  { "it is shutting down", { STOPPED }, { READY }, { .asked_shutdown_at = NOW - 1 }, USHER_DO_NOTHING, NOW - 1 + GRACE, USHER_SEEN_READY, NULL },
+  { "it does not", { STOPPED }, { READY }, { .asked_shutdown_at = NOW - GRACE }, USHER_DO_DESTROY, 0, USHER_SEEN_READY, NULL },
+  { "stopped", { STOPPED }, { OFF }, { 0 }, USHER_DO_NOTHING, 0, USHER_SEEN_STOPPED, NULL },
+  { "to be stopped before it was made", { STOPPED }, { .known = TRUE }, { 0 }, USHER_DO_CLONE, 0, USHER_SEEN_CREATING, NULL },
+  { "stopped, disk lost", { STOPPED }, { .known = TRUE, .machine = USHER_MACHINE_OFF, .damage = "disk gone" }, { 0 }, USHER_DO_NOTHING, 0,
+    USHER_SEEN_FAILED, "disk gone" },
+  /* gone */
+  { "end a running one", { GONE }, { READY }, { 0 }, USHER_DO_DESTROY, 0, USHER_SEEN_DELETING, NULL },
+  { "end a paused one", { GONE }, { PAUSED ("paused") }, { 0 }, USHER_DO_DESTROY, 0,
+    USHER_SEEN_DELETING, "paused" },
+  { "ended", { GONE }, { OFF }, { 0 }, USHER_DO_UNDEFINE, 0, USHER_SEEN_DELETING, NULL },
+  { "undefined", { GONE }, { MADE }, { 0 }, USHER_DO_REMOVE, 0, USHER_SEEN_DELETING, NULL },
+  { "half removed", { GONE }, { .known = TRUE, .has_dir = TRUE }, { 0 }, USHER_DO_REMOVE, 0, USHER_SEEN_DELETING, NULL },
+  { "nothing left", { GONE }, { .known = TRUE }, { 0 }, USHER_DO_NOTHING, 0, USHER_SEEN_ABSENT, NULL },
+  { "damaged ones go too", { GONE }, { OFF, .damage = "disk gone" }, { 0 }, USHER_DO_UNDEFINE, 0, USHER_SEEN_DELETING, NULL },
+  { "another's domain is left alone", { GONE }, { .known = TRUE, .machine = USHER_MACHINE_FOREIGN }, { 0 }, USHER_DO_NOTHING, 0,
+    USHER_SEEN_ABSENT, NULL },
+};
+
+static void
+every_row (void **state)
+{
+  UsherPlanTime time = { NOW, NOW_S, GRACE };
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      const Row *row = &rows[i];
+      const char *reason;
+      UsherPlan plan = usher_desktop_plan (&row->wanted, &row->facts, &row->tried, time);
+      UsherSeenState seen = usher_desktop_seen (&row->wanted, &row->facts, &row->tried, NOW_S, &reason);
+      if (plan.action != row->action || plan.again_ms != row->again_ms || seen != row->seen
+          || g_strcmp0 (reason, row->reason != NULL ? row->reason : "") != 0)
+        fail_msg ("%s: does %s (again %" G_GINT64_FORMAT "), seen %s «%s»", row->what, usher_action_name (plan.action), plan.again_ms,
+                  usher_seen_state_name (seen), reason);
+    }
+}
+
+/* Whatever is seen, one that nobody speaks of is left alone and reported as it is. */
+static void
+unspoken_ones_are_left_alone (void **state)
+{
+  UsherPlanTime time = { NOW, NOW_S, GRACE };
+  static const struct { UsherFacts facts; UsherSeenState seen; } cases[] = {
+    { { .known = TRUE }, USHER_SEEN_ABSENT }, { { .known = TRUE, .has_dir = TRUE }, USHER_SEEN_CREATING },
+    { { OFF }, USHER_SEEN_STOPPED }, { { UP }, USHER_SEEN_STARTING }, { { READY }, USHER_SEEN_READY },
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      UsherTried tried = { 0 };
+      const char *reason;
+      assert_int_equal (usher_desktop_plan (NULL, &cases[i].facts, &tried, time).action, USHER_DO_NOTHING);
+      assert_int_equal (usher_desktop_seen (NULL, &cases[i].facts, &tried, NOW_S, &reason), cases[i].seen);
+    }
+}
+
+static void
+pauses_grow_to_a_minute (void **state)
+{
+  assert_int_equal (usher_desktop_backoff_ms (0), 0);
+  assert_int_equal (usher_desktop_backoff_ms (1), 1000);
+  assert_int_equal (usher_desktop_backoff_ms (2), 2000);
+  assert_int_equal (usher_desktop_backoff_ms (6), 32000);
+  assert_int_equal (usher_desktop_backoff_ms (7), 60000);
+  assert_int_equal (usher_desktop_backoff_ms (G_MAXUINT), 60000);
+}
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test (every_row),
+    cmocka_unit_test (unspoken_ones_are_left_alone),
+    cmocka_unit_test (pauses_grow_to_a_minute),
+  };
+  return cmocka_run_group_tests_name ("hostd/plan", tests, NULL, NULL);
+}
