@@ -8,9 +8,8 @@ static const UsherSql add
     = { "audit-add", "INSERT INTO audit (actor, address, request, action, outcome, kind, object_id, object, message) "
                      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)" };
 
-/* What PostgreSQL stores: UTF-8, and a text of bounded length. */
-static char *
-clean (const char *text)
+char *
+usher_audit_clean (const char *text)
 {
   g_autofree char *valid = g_utf8_make_valid (text != NULL ? text : "", -1);
   return g_utf8_strlen (valid, -1) <= 1000 ? g_steal_pointer (&valid) : g_utf8_substring (valid, 0, 1000);
@@ -19,8 +18,10 @@ clean (const char *text)
 gboolean
 usher_audit_add (UsherStore *store, const UsherActor *actor, const UsherAuditLine *line, GError **error)
 {
-  g_autofree char *name = clean (actor->name), *address = clean (actor->address), *request = clean (actor->request);
-  g_autofree char *object = clean (line->object), *message = clean (line->message), *id = clean (line->id);
+  g_autofree char *name = usher_audit_clean (actor->name), *address = usher_audit_clean (actor->address),
+                  *request = usher_audit_clean (actor->request);
+  g_autofree char *object = usher_audit_clean (line->object), *message = usher_audit_clean (line->message),
+                  *id = usher_audit_clean (line->id);
   return usher_sql_do (store, &add, NULL, error, name, address, request, line->action, line->outcome,
                        line->kind != NULL ? line->kind : "", id, object, message);
 }

@@ -15,7 +15,7 @@
 static const UsherSql enter = {
   "connect-enter",
   "SELECT o.name, p.id, p.name, "
-  "EXISTS (SELECT FROM entitlement e WHERE e.pool = p.id AND e.key = ANY (o.keys)) "
+  "EXISTS (SELECT FROM entitlement e WHERE e.pool = p.id AND e.key = ANY (o.keys)), " USHER_SQL_QUIET " "
   "FROM person o LEFT JOIN pool p ON p.name = $2 AND NOT p.deleting WHERE o.id = $1::uuid FOR NO KEY UPDATE OF o",
 };
 static const UsherSql lock_own = {
@@ -44,10 +44,14 @@ static const UsherSql count_pool = {
 static const UsherSql offer = {
   "connect-offer",
   "WITH d AS (UPDATE desktop SET console_revision = console_revision + 1, console_secret = decode($2, 'hex'), "
-  "console_valid_until = now() + $3::bigint * interval '1 second' WHERE id = $1::uuid RETURNING id, name), s AS "
-  "(INSERT INTO session (desktop, desktop_name, pool, person, client) SELECT d.id, d.name, $4, $5::uuid, $6 FROM d "
-  "RETURNING id), t AS (INSERT INTO ticket (hash, session, expires_at) SELECT $7, s.id, now() + $8::bigint * interval "
-  "'1 second' FROM s) SELECT s.id, d.name FROM s, d",
+  "console_valid_until = now() + $3::bigint * interval '1 second' WHERE id = $1::uuid RETURNING id, name), "
+  "s AS (INSERT INTO session (desktop, desktop_name, pool, person, client) "
+  "SELECT d.id, d.name, $4, $5::uuid, $6 FROM d RETURNING id), "
+  "t AS (INSERT INTO ticket (hash, session, expires_at) "
+  "SELECT $7, s.id, now() + $8::bigint * interval '1 second' FROM s), "
+  "a AS (INSERT INTO audit (actor, address, request, action, outcome, kind, object_id, object, message) "
+  "SELECT $9, $10, $11, 'connect', 'ok', 'desktop', d.id::text, d.name, 'session ' || s.id FROM d, s) "
+  "SELECT id FROM s",
 };
 
 typedef struct {
@@ -194,6 +198,8 @@ make_offer (UsherStore *store, Connect *in, const UsherDesktopView *view, GError
   g_autoptr (GBytes) sealed = usher_console_key_seal (usher_store_get_key (store), secret);
   g_autoptr (GString) hex = g_string_new (NULL);
   g_autoptr (UsherRows) rows = NULL;
+  g_autofree char *name = usher_audit_clean (in->actor->name), *address = usher_audit_clean (in->actor->address);
+  g_autofree char *request = usher_audit_clean (in->actor->request);
   char hash[USHER_TOKEN_HASH_SIZE];
   gsize length;
   const guint8 *bytes = g_bytes_get_data (sealed, &length);
@@ -203,7 +209,7 @@ make_offer (UsherStore *store, Connect *in, const UsherDesktopView *view, GError
   usher_token_new (in->connect->ticket);
   usher_token_hash (in->connect->ticket, hash);
   rows = usher_sql (store, &offer, error, view->id, hex->str, usher_number (CONSOLE_S).text, in->pool_name, in->person,
-                    in->client, hash, usher_number (TICKET_S).text);
+                    in->client, hash, usher_number (TICKET_S).text, name, address, request);
   if (rows == NULL)
     return FALSE;
   g_strlcpy (in->connect->session, usher_cell_text (rows, 0, 0), USHER_ID_SIZE);
@@ -211,18 +217,16 @@ make_offer (UsherStore *store, Connect *in, const UsherDesktopView *view, GError
   return TRUE;
 }
 
+/* An offer audits itself; asking again while nothing happens is not worth a line. */
 static gboolean
-audit_connect (UsherStore *store, const Connect *in, const UsherDesktopView *view, GError **error)
+audit_assignment (UsherStore *store, const Connect *in, const UsherDesktopView *view, GError **error)
 {
-  UsherAuditLine line = { .action = view->ready ? "connect" : "assign",
+  UsherAuditLine line = { .action = "assign",
                           .outcome = "ok",
                           .kind = "desktop",
                           .id = view->id,
-                          .object = json_string_value (json_object_get (view->document, "name")),
-                          .message = in->connect->session };
-  if (!view->ready && !in->taken)
-    return TRUE; /* asked again, nothing happened */
-  return usher_audit_add (store, in->actor, &line, error);
+                          .object = json_string_value (json_object_get (view->document, "name")) };
+  return view->ready || !in->taken || usher_audit_add (store, in->actor, &line, error);
 }
 
 static gboolean
@@ -237,7 +241,7 @@ connect_in_transaction (UsherStore *store, gpointer data, GError **error)
   view = get_desktop (store, in, error);
   USHER_FAULT_POINT ("store.connect");
   if (view == NULL || !check_hope (in, view, error) || (view->ready && !make_offer (store, in, view, error))
-      || !audit_connect (store, in, view, error))
+      || !audit_assignment (store, in, view, error))
     return FALSE;
   in->connect->ready = view->ready;
   in->connect->eta_s = view->eta_s;
@@ -261,7 +265,12 @@ usher_store_connect (UsherStore *store, const UsherActor *actor, const char *per
   gboolean good = usher_store_transact (store, connect_in_transaction, &in, &local);
   user = in.user;
   if (good)
-    return g_steal_pointer (&connect);
+    {
+      USHER_FAULT_POINT ("store.connect-announce");
+      if (in.taken || connect->ready)
+        usher_store_announce (store, USHER_KIND_BIT (USHER_KIND_DESKTOP) | USHER_KIND_BIT (USHER_KIND_SESSION));
+      return g_steal_pointer (&connect);
+    }
 
   UsherAuditLine line = { .action = "connect", .kind = "pool", .id = in.pool, .object = pool };
   usher_audit_refusal (store, actor, &line, local);

@@ -28,7 +28,8 @@ STORE_LIBS = libusher-store.a libusher-policies.a $(AUTH_LIBS) $(PQ_LIBS) $(BASE
 MIGRATIONS = \
 	$(srcdir)/broker/store/migrations/0001_records.sql \
 	$(srcdir)/broker/store/migrations/0002_audit.sql \
-	$(srcdir)/broker/store/migrations/0003_views.sql
+	$(srcdir)/broker/store/migrations/0003_views.sql \
+	$(srcdir)/broker/store/migrations/0004_quiet.sql
 EXTRA_DIST += $(MIGRATIONS) broker/store/embed.awk broker/store/roles.sql
 CLEANFILES += broker/store/migration_list.c
 broker/store/migration_list.c: $(MIGRATIONS) $(srcdir)/broker/store/embed.awk

@@ -120,8 +120,7 @@ usher_store_pools_of (UsherStore *store, const char *person, GError **error)
 
 static const UsherSql find_desktops = {
   "desktops-of",
-  "SELECT usher_horizon(), EXISTS (SELECT FROM desktop WHERE owner = $1::uuid AND resource_version > $2::bigint), "
-  USHER_DESKTOP_VIEW_COLUMNS
+  "SELECT usher_horizon(), EXISTS (SELECT FROM desktop WHERE owner = $1::uuid AND resource_version > $2::bigint), " USHER_DESKTOP_VIEW_COLUMNS
   " FROM (SELECT) one LEFT JOIN desktop d ON d.owner = $1::uuid AND d.state NOT IN ('draining', 'gone') "
   "LEFT JOIN pool p ON p.id = d.pool LEFT JOIN host h ON h.id = d.host ORDER BY d.name",
 };

@@ -38,11 +38,6 @@ static const UsherSql drop_attempt = {
   "DELETE FROM attempt WHERE id = (SELECT id FROM attempt WHERE account = $1 AND address = $2 AND NOT failed ORDER BY "
   "id LIMIT 1)",
 };
-static const UsherSql forget_attempts = {
-  "attempts-forget",
-  "DELETE FROM attempt WHERE account = $1 AND (failed OR id = (SELECT id FROM attempt WHERE account = $1 AND address "
-  "= $2 AND NOT failed ORDER BY id LIMIT 1))",
-};
 
 static const char *
 address_of (const UsherActor *actor)
@@ -79,82 +74,52 @@ usher_store_sign_in_begin (UsherStore *store, const char *user_key, const UsherA
 
 /* ---- yes ---- */
 
-/* Writes the person's row only when something about it changed. */
-static const UsherSql keep_person = {
-  "person-keep",
-  "WITH fresh AS (SELECT $1 AS key, $2 AS name, $3 AS display_name, $4 AS dn, ARRAY(SELECT "
-  "jsonb_array_elements_text($5::jsonb)) AS groups, ARRAY(SELECT jsonb_array_elements_text($6::jsonb)) AS "
-  "group_names, ARRAY(SELECT jsonb_array_elements_text($7::jsonb)) AS keys), kept AS (INSERT INTO person AS p (key, "
-  "name, display_name, dn, groups, group_names, keys) SELECT * FROM fresh ON CONFLICT (key) DO UPDATE SET name = "
-  "excluded.name, display_name = excluded.display_name, dn = excluded.dn, groups = excluded.groups, group_names = "
-  "excluded.group_names, keys = excluded.keys, signed_in_at = now() WHERE (p.name, p.display_name, p.dn, p.groups, "
-  "p.group_names, p.keys) IS DISTINCT FROM (excluded.name, excluded.display_name, excluded.dn, excluded.groups, "
-  "excluded.group_names, excluded.keys) RETURNING id) SELECT id FROM kept UNION ALL SELECT id FROM person WHERE key = "
-  "$1 LIMIT 1",
+/* All of a sign-in, in one statement. The person's row is written only when something about it changed; failed attempts
+ * and this one are forgotten. */
+static const UsherSql sign_in = {
+  "sign-in",
+  "WITH fresh AS (SELECT $1 AS key, $2 AS name, $3 AS display_name, $4 AS dn, "
+  "ARRAY(SELECT jsonb_array_elements_text($5::jsonb)) AS groups, "
+  "ARRAY(SELECT jsonb_array_elements_text($6::jsonb)) AS group_names, "
+  "ARRAY(SELECT jsonb_array_elements_text($7::jsonb)) AS keys), "
+  "kept AS (INSERT INTO person AS p (key, name, display_name, dn, groups, group_names, keys) SELECT * FROM fresh "
+  "ON CONFLICT (key) DO UPDATE SET name = excluded.name, display_name = excluded.display_name, dn = excluded.dn, "
+  "groups = excluded.groups, group_names = excluded.group_names, keys = excluded.keys, signed_in_at = now() "
+  "WHERE (p.name, p.display_name, p.dn, p.groups, p.group_names, p.keys) IS DISTINCT FROM "
+  "(excluded.name, excluded.display_name, excluded.dn, excluded.groups, excluded.group_names, excluded.keys) "
+  "RETURNING id), "
+  "who AS (SELECT id FROM kept UNION ALL SELECT id FROM person WHERE key = $1 LIMIT 1), "
+  "forgotten AS (DELETE FROM attempt WHERE account = $11 AND (failed OR id = "
+  "(SELECT id FROM attempt WHERE account = $11 AND address = $9 AND NOT failed ORDER BY id LIMIT 1))), "
+  "line AS (INSERT INTO audit (actor, address, request, action, outcome, kind, object_id, object) "
+  "SELECT $2, $9, $12, 'signin', 'ok', 'user', id::text, $2 FROM who) "
+  "INSERT INTO web_session (person, hash, address, expires_at) "
+  "SELECT id, $8, $9, now() + $10::bigint * interval '1 second' FROM who RETURNING id",
 };
-static const UsherSql add_web_session = {
-  "web-session-add",
-  "INSERT INTO web_session (person, hash, address, expires_at) VALUES ($1::uuid, $2, $3, now() + $4::bigint * "
-  "interval '1 second') RETURNING id",
-};
-
-typedef struct {
-  const char *user_key;
-  const UsherPerson *person;
-  const UsherActor *actor;
-  guint ttl_s;
-  char hash[USHER_TOKEN_HASH_SIZE];
-} SignIn;
-
-/* The row's id. None comes back when another sign-in made the row while ours waited for it: ask again then. */
-static UsherRows *
-keep (UsherStore *store, const SignIn *in, GError **error)
-{
-  const UsherPerson *person = in->person;
-  const char *const *groups = (const char *const *) person->groups, *const *names
-                                                                    = (const char *const *) person->group_names;
-  g_autofree char *key = usher_account_name_key (person->name);
-  g_auto (GStrv) keys = usher_spec_person_keys (key != NULL ? key : person->name, groups, names);
-  g_autofree char *groups_json = usher_list_json (groups), *names_json = usher_list_json (names);
-  g_autofree char *keys_json = usher_list_json ((const char *const *) keys);
-  UsherRows *rows = NULL;
-  do
-    {
-      PQclear (rows);
-      rows = usher_sql (store, &keep_person, error, key != NULL ? key : person->name, person->name,
-                        person->display_name, person->dn, groups_json, names_json, keys_json);
-  } while (rows != NULL && PQntuples (rows) == 0);
-  return rows;
-}
-
-static gboolean
-sign_in (UsherStore *store, gpointer data, GError **error)
-{
-  SignIn *in = data;
-  g_autoptr (UsherRows) person = keep (store, in, error), session = NULL;
-  UsherActor actor = *in->actor;
-  UsherAuditLine line = { .action = "signin", .outcome = "ok", .kind = "user", .object = in->person->name };
-  if (person == NULL)
-    return FALSE;
-  actor.name = in->person->name;
-  line.id = usher_cell_text (person, 0, 0);
-  session = usher_sql (store, &add_web_session, error, line.id, in->hash, address_of (&actor),
-                       usher_number (in->ttl_s).text);
-  USHER_FAULT_POINT ("store.sign-in");
-  return session != NULL && usher_sql_do (store, &forget_attempts, NULL, error, in->user_key, address_of (&actor))
-         && usher_audit_add (store, &actor, &line, error);
-}
 
 gboolean
 usher_store_sign_in_done (UsherStore *store, const char *user_key, const UsherPerson *person, const UsherActor *actor,
                           guint ttl_s, char out_token[USHER_TOKEN_SIZE], GError **error)
 {
-  SignIn in = { .user_key = user_key, .person = person, .actor = actor, .ttl_s = ttl_s };
-  char token[USHER_TOKEN_SIZE];
+  const char *const *groups = (const char *const *) person->groups;
+  const char *const *names = (const char *const *) person->group_names;
+  g_autofree char *found = usher_account_name_key (person->name);
+  const char *key = found != NULL ? found : person->name;
+  g_auto (GStrv) keys = usher_spec_person_keys (key, groups, names);
+  g_autofree char *groups_json = usher_list_json (groups), *names_json = usher_list_json (names);
+  g_autofree char *keys_json = usher_list_json ((const char *const *) keys);
+  g_autofree char *address = usher_audit_clean (actor->address), *request = usher_audit_clean (actor->request);
+  char token[USHER_TOKEN_SIZE], hash[USHER_TOKEN_HASH_SIZE];
+  gint64 count = 0;
+
   usher_token_new (token);
-  usher_token_hash (token, in.hash);
-  if (!usher_store_transact (store, sign_in, &in, error))
-    return FALSE;
+  usher_token_hash (token, hash);
+  /* None is made when another sign-in made the person's row while this one waited for it: once more then. */
+  while (count == 0)
+    if (!usher_sql_do (store, &sign_in, &count, error, key, person->name, person->display_name, person->dn, groups_json,
+                       names_json, keys_json, hash, address, usher_number (ttl_s).text, user_key, request))
+      return FALSE;
+  USHER_FAULT_POINT ("store.sign-in");
   memcpy (out_token, token, sizeof token);
   return TRUE;
 }

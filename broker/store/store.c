@@ -238,6 +238,26 @@ usher_store_transact (UsherStore *store, UsherTransaction func, gpointer data, G
     }
 }
 
+static const UsherSql announce = {
+  "announce",
+  "SELECT pg_notify('usher', kind) FROM jsonb_array_elements_text($1::jsonb) kind, "
+  "set_config('synchronous_commit', 'off', true)",
+};
+
+void
+usher_store_announce (UsherStore *store, guint kinds)
+{
+  const char *names[USHER_KINDS + 1];
+  g_autofree char *list = NULL;
+  gsize n = 0;
+  for (UsherKind kind = 0; kind < USHER_KINDS; kind++)
+    if ((kinds & USHER_KIND_BIT (kind)) != 0)
+      names[n++] = usher_kind_name (kind);
+  names[n] = NULL;
+  list = usher_list_json (names);
+  usher_sql_do (store, &announce, NULL, NULL, list);
+}
+
 /* ---- the whole ---- */
 
 static const UsherSql find_deployment = { "deployment", "SELECT id FROM deployment" };
