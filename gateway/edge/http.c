@@ -372,8 +372,9 @@ step_exchange (UsherHttp *self)
     return upstream_failed (self);
   if (self->response == NULL) /* a 100 Continue, perhaps */
     {
-      if (outgoing_drain (&self->to_client, self->client) == USHER_IO_FAILED || self->client_ended)
-        finish (self, NULL);
+      if (outgoing_drain (&self->to_client, self->client) != USHER_IO_FAILED && !self->client_ended)
+        return moved; /* the broker thinks: nothing to do until it speaks */
+      finish (self, NULL);
     }
   else if (!pass_body (self, &moved))
     finish (self, NULL);

@@ -111,6 +111,9 @@ class ApiHandler(Handler):
             self.end_headers()
         elif path == "/big":
             self.answer(200, b"b" * 3_000_000)
+        elif path == "/late":
+            time.sleep(1)
+            self.answer(200, b"late")
         elif path == "/drop":
             self.close_connection = True
         else:

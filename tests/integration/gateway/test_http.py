@@ -195,6 +195,14 @@ def test_refuses_what_two_parsers_could_read_differently(connection, edge, case)
     assert len(edge.broker.api_requests) == before, "it reached the broker"
 
 
+def test_waiting_for_the_broker_costs_nothing(connection, edge):
+    reads = lambda: int(re.search(r"syscr: (\d+)", open(f"/proc/{edge.gateway.process.pid}/io").read())[1])
+    assert connection.send(get("/1")).answer()[0] == 200
+    before = reads()
+    assert connection.send(get("/late")).answer()[2] == b"late"
+    assert reads() - before < 100  # a loop that does not sleep makes thousands
+
+
 def test_a_broker_that_is_away_is_said_clearly_and_comes_back(connection, edge):
     assert connection.send(get("/1")).answer()[0] == 200
     edge.broker.stop()
