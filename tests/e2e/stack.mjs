@@ -41,6 +41,7 @@ export class Stack {
   /** Starts what does not run; tells its progress as notes. */
   async quickstart(more = []) {
     const child = spawn(join(TOP, "quickstart"), ["--state-dir", this.stateDir, ...more], { cwd: TOP, stdio: ["ignore", "pipe", "pipe"] });
+    this.starting = child;
     let last = "";
     for (const stream of [child.stdout, child.stderr]) {
       stream.on("data", (data) => { last = (last + data).slice(-4000); note(data); });
@@ -85,6 +86,7 @@ export class Stack {
   }
 
   async stop() {
+    if (this.starting?.exitCode === null) this.starting.kill("SIGTERM");
     if (!this.owned || !this.stateDir) return;
     if (existsSync(join(TOP, "quickstart"))) await this.command("stop").catch((error) => note(error.message));
     await this.command("reset", "--yes").catch((error) => note(error.message));
