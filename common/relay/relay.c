@@ -161,9 +161,9 @@ pump (gpointer user_data)
     {
       const gboolean had_ended = self->to_b.source_ended || self->to_a.source_ended;
       const Step to_b = move (&self->to_b), to_a = move (&self->to_a);
+      note_end (self, had_ended);
       if (settle (self, to_b, to_a))
         return;
-      note_end (self, had_ended);
       if (to_b == STEP_NO_BLOCK || to_a == STEP_NO_BLOCK)
         usher_timer_arm (self->loop, &self->pool_retry, POOL_RETRY_MS, pump, self);
       if (to_b != STEP_MOVED && to_a != STEP_MOVED)

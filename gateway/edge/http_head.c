@@ -154,7 +154,7 @@ static gboolean
 check_connection (UsherHttpRequest *request, guint *out_status, GError **error)
 {
   const char *expect = soup_message_headers_get_list (request->headers, "Expect");
-  if (expect != NULL && g_ascii_strcasecmp (expect, "100-continue") != 0)
+  if (expect != NULL && g_ascii_strcasecmp (expect, "100-continue") != 0) /* libsoup lets it pass for HTTP/1.0 */
     return refuse (out_status, 417, error, "only 100-continue can be expected");
   request->expects_continue = expect != NULL && request->version == SOUP_HTTP_1_1;
   request->keep_alive
@@ -175,7 +175,8 @@ usher_http_request_parse (const guint8 *head, gsize length, guint *out_status, G
   const guint status = soup_headers_parse_request ((const char *) head, (int) length - 2, request->headers, &request->method,
                                                    &request->target, &request->version);
   if (status != SOUP_STATUS_OK || request->method == NULL || request->target == NULL)
-    return refuse (out_status, 400, error, "the first line is not a request"), NULL;
+    return refuse (out_status, status == 417 || status == 505 ? status : 400, error,
+                   status == 417 ? "only 100-continue can be expected" : "the first line is not a request"), NULL;
   if (!check_request_line (request, out_status, error) || !check_host (request, out_status, error)
       || !check_body (request, out_status, error) || !check_connection (request, out_status, error))
     return NULL;

@@ -123,6 +123,8 @@ check_frame (WsStream *self, const struct wslay_frame_iocb *frame)
     wrong = "an unmasked frame";
   else if (frame->rsv != 0)
     wrong = "reserved bits set";
+  else if (frame->opcode > WSLAY_PONG)
+    wrong = "a reserved opcode";
   else if (control && (frame->payload_length > CONTROL_MAX || !frame->fin))
     wrong = "a long or fragmented control frame";
   else if (!control && frame->opcode != WSLAY_BINARY_FRAME && frame->opcode != WSLAY_CONTINUATION_FRAME)
