@@ -112,24 +112,26 @@ class Client:
             time.sleep(min((answer.json or {}).get("retry_after_ms", 500), 2000) / 1000 if hasattr(answer, "json") else 0.5)
 
 
-def raw_exchange(address, data, context=None, timeout=10, end=False, server_hostname=None):
-    """Sends bytes as they are and reads until the other end closes (or `timeout`): for malformed input."""
-    with socket.create_connection(address, timeout=timeout) as plain:
-        stream = context.wrap_socket(plain, server_hostname=server_hostname) if context else plain
+def raw_exchange(address, data, context=None, idle=1.5, limit=15):
+    """Sends bytes as they are and reads until the other end closes, or has been silent for `idle` seconds: for
+    malformed input. (bytes received, whether it closed)"""
+    with socket.create_connection(address, timeout=limit) as plain:
+        stream = context.wrap_socket(plain) if context else plain
         try:
             stream.sendall(data)
-            if end:
-                stream.shutdown(socket.SHUT_WR)
         except OSError:
             pass  # it may close before it has read all
         received = b""
-        until = time.monotonic() + timeout
+        until = time.monotonic() + limit
+        stream.settimeout(idle)
         try:
             while time.monotonic() < until:
                 chunk = stream.recv(65536)
                 if not chunk:
-                    break
+                    return received, True
                 received += chunk
+        except TimeoutError:
+            return received, False
         except OSError:
-            pass
-        return received
+            return received, True
+        return received, False
