@@ -8,7 +8,8 @@ SPICE_HTML5 = "/usr/share/spice-html5"
 def broker(stack, name):
     return {
         "broker": {
-            "name": name, "public_url": f"https://127.0.0.1:{stack.port}", "api_socket": stack.api_socket(name),
+            "name": name, "public_url": f"https://127.0.0.1:{stack.ports[name.replace('broker', 'gateway')]}",
+            "api_socket": stack.api_socket(name),
             "gateway_socket": stack.gateway_socket(name), "web_dir": stack.source / "web", "spice_html5_dir": SPICE_HTML5,
             "log_level": "debug", "gateway_ca": stack.pki.ca, "gateway_certificate": stack.pki.root / "gateway.pem",
         },
@@ -23,12 +24,13 @@ def broker(stack, name):
     }
 
 
-def gateway(stack, _name):
+def gateway(stack, name):
+    port, broker_name = stack.ports[name], name.replace("gateway", "broker")
     return {
         "gateway": {
-            "name": "gw1", "listen": f"127.0.0.1:{stack.port}", "certificate": stack.pki.root / "gateway.pem",
-            "key": stack.pki.root / "gateway.key", "api_socket": stack.api_socket("broker"),
-            "gateway_socket": stack.gateway_socket("broker"), "public_url": f"https://127.0.0.1:{stack.port}",
+            "name": name, "listen": f"127.0.0.1:{port}", "certificate": stack.pki.root / "gateway.pem",
+            "key": stack.pki.root / "gateway.key", "api_socket": stack.api_socket(broker_name),
+            "gateway_socket": stack.gateway_socket(broker_name), "public_url": f"https://127.0.0.1:{port}",
             "drain_s": 2, "log_level": "debug",
         },
     }
@@ -60,18 +62,19 @@ def joiner(stack, name):
         f"{key} = {home / file}\n" for key, file in names.items())
 
 
-MAKERS = {"gateway": gateway, "hostd": hostd}
+MAKERS = {"gateway": gateway, "hostd": hostd, "broker": broker}
 
 
 def text(stack, name):
-    """The file's text; `stack.more` overrides, its key may name «broker» for all brokers."""
-    sections = MAKERS.get(name, broker)(stack, name)
+    """The file's text; `stack.more` overrides, its key names a kind of daemon («broker» is all of them)."""
+    kind = name.rstrip("0123456789")
+    sections = MAKERS[kind](stack, name)
     for (daemon, section, key), value in stack.more.items():
-        if daemon in (name, "broker" if name.startswith("broker") else name):
+        if daemon == kind:
             sections.setdefault(section, {})[key] = value
     lines = []
     for section, values in sections.items():
         lines += [f"[{section}]", *(f"{key} = {value}" for key, value in values.items()), ""]
-    if name.startswith("broker"):
+    if kind == "broker":
         lines.append(stack.slapd.settings())
     return "\n".join(lines)

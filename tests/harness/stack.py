@@ -61,8 +61,8 @@ def tiny_templates():
 
 
 class Stack:
-    """`brokers`: how many share the database. `libvirt_uri`: another libvirt than a private one with QEMU, e.g.
-    test:///PATH; then `templates` must be given. `people` and `groups`: tables of another demo directory, `hash` how its
+    """`brokers`: how many share the database; each has a gateway («broker2», «gateway2»), the host syncs with the first.
+    `libvirt_uri`: another libvirt than a private one with QEMU, e.g. test:///PATH; then `templates` must be given. `people` and `groups`: tables of another demo directory, `hash` how its
     passwords are hashed. `more`: {(daemon, section, key): value} for the settings files."""
 
     def __init__(self, brokers=1, libvirt_uri=None, templates=None, people=None, groups=None, hash="ssha",
@@ -75,7 +75,8 @@ class Stack:
         self.people, self.groups, self.hash = people, groups, hash
         self.more = more or {}
         self.broker_names = ["broker"] + [f"broker{number}" for number in range(2, brokers + 1)]
-        self.port = free_port()
+        self.ports = {name.replace("broker", "gateway"): free_port() for name in self.broker_names}
+        self.port = self.ports["gateway"]
         self.host_ports = {name: free_port() for name in self.broker_names}
         self.daemons = {}
         self.postgres = self.slapd = self.libvirt = self.pki = None
@@ -113,10 +114,11 @@ class Stack:
             self.libvirt = self.resources.enter_context(PrivateLibvirt(self._private("virt")))
         for name in self.broker_names:
             self._add_broker(name)
-        self._add("gateway", ["usher-gateway", "--config", self._config("gateway")], self._portal_answers)
+        for name, port in self.ports.items():
+            self._add(name, ["usher-gateway", "--config", self._config(name)], lambda port=port: self._portal_answers(port))
         self._add("hostd", ["usher-hostd", "--config", self._config("hostd")], None, inside=True)
         self._add("door", ["usher-door", "--config", self._config("hostd")], lambda: accepts(self.root / "run/door.sock"))
-        for name in self.broker_names + ["gateway"]:
+        for name in self.broker_names + list(self.ports):
             self.daemons[name].start()
         wait_until(lambda: self.client().get("/health").json["database"] == "ok", 60, "the broker has its database")
         self._join()
@@ -151,9 +153,9 @@ class Stack:
     def gateway_socket(self, name):
         return self.root / "run" / f"{name}-gateway.sock"
 
-    def _portal_answers(self):
+    def _portal_answers(self, port):
         try:
-            return Client(self.port, self.pki.ca, timeout=3).get("/health").status == 200
+            return Client(port, self.pki.ca, timeout=3).get("/health").status == 200
         except OSError:
             return False
 
@@ -174,7 +176,7 @@ class Stack:
         assert done.returncode == 0, f"join: {done.stderr}"
 
     def _end(self):
-        for name in ("hostd", "gateway", "door", *reversed(self.broker_names)):
+        for name in ("hostd", "door", *self.ports, *self.broker_names):
             if name in self.daemons:
                 self.daemons[name].kill()
         self.resources.close()
@@ -186,9 +188,9 @@ class Stack:
 
     # -- people -------------------------------------------------------------------------------------
 
-    def client(self, **options):
+    def client(self, gateway="gateway", **options):
         """Nobody yet: sign_in() makes it somebody."""
-        return Client(self.port, self.pki.ca, **options)
+        return Client(self.ports[gateway], self.pki.ca, **options)
 
     def person(self, name, **options):
         """Signed in."""
@@ -208,14 +210,14 @@ class Stack:
         admin.apply("entitlement", f"{pool}-{group}", pool=pool, group=group)
         return admin
 
-    def session(self, user, pool, seconds=120):
+    def session(self, user, pool, seconds=120, gateway="gateway"):
         """A held SPICE session, with `offer` (the answer to connect) beside it."""
-        offer = self.person(user).connect(pool, "spice", seconds)
-        return self.open_session(offer)
+        offer = self.person(user, gateway=gateway).connect(pool, "spice", seconds)
+        return self.open_session(offer, gateway)
 
-    def open_session(self, offer):
+    def open_session(self, offer, gateway="gateway"):
         """The SPICE session that an answer to connect offers; `offer` is kept beside it."""
-        session = Session(("127.0.0.1", self.port), offer["ticket"], self.pki.ca)
+        session = Session(("127.0.0.1", self.ports[gateway]), offer["ticket"], self.pki.ca)
         session.offer = offer
         return session
 
