@@ -45,8 +45,9 @@ build_programs() {
   flock "$build_lock"
   [[ -x $top/configure && ! $top/configure.ac -nt $top/configure ]] || (cd "$top" && logged autoreconf -fi)
   [[ -e $build_dir/config.status ]] || (cd "$build_dir" && logged "$top/configure" -q --prefix=/usr/local)
-  logged make -s -C "$build_dir" -j "$(nproc)"
-  logged make -s -C "$build_dir" install prefix="$prefix" INSTALL='/usr/bin/install -C'
+  # What is installed and nothing else: test and fuzz programs are not for here.
+  logged make -s -C "$build_dir" -j "$(nproc)" noinst_PROGRAMS=
+  logged make -s -C "$build_dir" install noinst_PROGRAMS= prefix="$prefix" INSTALL='/usr/bin/install -C'
   exec {build_lock}>&-
 }
 
@@ -90,7 +91,7 @@ begin_template() {
 # for desktops that stand on them.
 provide_template() {
   local newest
-  tail -n +1 -s 0.5 --pid="$template_pid" -f "$log_dir/template.log" | sed 's/^/         /' >&2
+  tail -n +1 -s 0.5 --pid="$template_pid" -f "$log_dir/template.log" | sed -u 's/^/         /' >&2
   wait "$template_pid" || die_with "$log_dir/template.log" "template $template could not be built"
   newest=$(find "$cache_dir/templates/$template" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort -n | tail -n 1)
   [[ -n $newest ]] || die_with "$log_dir/template.log" "no version of $template in $cache_dir/templates"
