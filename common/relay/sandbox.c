@@ -42,7 +42,7 @@ add_rules (scmp_filter_ctx filter)
         r = seccomp_rule_add (filter, SCMP_ACT_ALLOW, number, 0);
     }
   for (guint i = 0; i < G_N_ELEMENTS (families) && r == 0; i++)
-    r = seccomp_rule_add (filter, SCMP_ACT_ALLOW, SCMP_SYS (socket), 1, SCMP_A0 (SCMP_CMP_EQ, (scmp_datum_t) families[i]));
+    r = seccomp_rule_add (filter, SCMP_ACT_ALLOW, SCMP_SYS (socket), 1, SCMP_A0 (SCMP_CMP_EQ, (scmp_datum_t) families[i], 0));
   /* Threads, not processes: CLONE_THREAD must be set. clone3 hides its flags, so glibc falls back to clone. */
   if (r == 0)
     r = seccomp_rule_add (filter, SCMP_ACT_ALLOW, SCMP_SYS (clone), 1,
