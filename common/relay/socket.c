@@ -279,10 +279,27 @@ clear_dead_socket (const UsherAddress *address, const char *path, GError **error
   return FALSE;
 }
 
+/* "Every address" means IPv6 and IPv4, or IPv4 alone on a machine without IPv6. */
+static void
+without_ipv6 (UsherAddress *address)
+{
+  struct sockaddr_in6 v6;
+  memcpy (&v6, &address->storage, sizeof v6);
+  if (v6.sin6_family != AF_INET6 || !IN6_IS_ADDR_UNSPECIFIED (&v6.sin6_addr))
+    return;
+  const int probe = socket (AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (probe < 0)
+    set_ip ("0.0.0.0", ntohs (v6.sin6_port), address);
+  else
+    close (probe);
+}
+
 static gboolean
-bind_and_listen (UsherListener *self, const UsherAddress *address, int mode, GError **error)
+bind_and_listen (UsherListener *self, const UsherAddress *wanted, int mode, GError **error)
 {
   const int on = 1;
+  UsherAddress found = *wanted, *address = &found;
+  without_ipv6 (address);
   if (self->path != NULL && !clear_dead_socket (address, self->path, error))
     return FALSE;
   self->fd = socket (address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -248,6 +248,22 @@ def test_a_slow_head_is_ended(edge):
         edge.gateway.start()
 
 
+def private_kib(daemon):
+    with open(f"/proc/{daemon.process.pid}/smaps_rollup", encoding="ascii") as file:
+        return int(next(line.split()[1] for line in file if line.startswith("Private_Dirty")))
+
+
+def test_clients_that_do_not_read_cost_no_memory_and_hold_up_nobody(edge):
+    before = private_kib(edge.gateway)
+    slow = [Connection(edge).send(get("/big") * 5) for _ in range(20)]  # 300 MB asked for, nothing read
+    for _ in range(10):
+        assert Connection(edge).send(get("/")).answer()[0] == 200
+    assert private_kib(edge.gateway) - before < 20 * 256
+    assert slow[0].answer()[2] == b"b" * 3_000_000
+    for one in slow:
+        one.stream.close()
+
+
 def test_one_address_gets_no_more_than_its_share(edge):
     edge.gateway.kill()
     edge.write_gateway_settings(connections_per_address=3)
