@@ -171,6 +171,7 @@ main (int argc, char **argv)
     return status;
   if (usher_log_level_parse (usher_settings_get_string (settings, "gateway", "log_level"), &level))
     usher_log_init ("usher-gateway", level);
+  usher_raise_descriptor_limit ();
   Gateway gateway = { .settings = settings };
   g_autoptr (GError) error = NULL;
   if (start (&gateway, &error))

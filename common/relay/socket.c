@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -221,6 +222,17 @@ usher_socket_stream_check (UsherStream *stream)
   if (getpeername (self->fd, (struct sockaddr *) &peer.storage, &peer.length) == 0)
     return 0;
   return errno == ENOTCONN ? USHER_IO_AGAIN : usher_stream_fail (stream, "connect: %s", g_strerror (errno));
+}
+
+void
+usher_raise_descriptor_limit (void)
+{
+  struct rlimit limit;
+  if (getrlimit (RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max)
+    {
+      limit.rlim_cur = limit.rlim_max;
+      setrlimit (RLIMIT_NOFILE, &limit);
+    }
 }
 
 /* --- listening --------------------------------------------------------------------------------- */

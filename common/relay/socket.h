@@ -32,6 +32,9 @@ gssize usher_socket_stream_check (UsherStream *stream);
 /* Starts connecting and gives the bare descriptor itself (to put TLS on); -1 with *error. */
 int usher_socket_connect (const UsherAddress *address, GError **error);
 
+/* Raises the process's limit of open descriptors as far as it may go: each connection holds up to two. */
+void usher_raise_descriptor_limit (void);
+
 typedef struct _UsherListener UsherListener;
 
 /* Takes over `fd` (non-blocking, close-on-exec, TCP_NODELAY). */

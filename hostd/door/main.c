@@ -72,6 +72,7 @@ main (int argc, char **argv)
     return status;
   if (usher_log_level_parse (usher_settings_get_string (settings, "hostd", "log_level"), &level))
     usher_log_init ("usher-door", level);
+  usher_raise_descriptor_limit ();
   g_autoptr (GError) error = NULL;
   status = run (settings, &error);
   if (error != NULL)

@@ -288,6 +288,21 @@ def test_one_address_gets_no_more_than_its_share(edge):
         edge.gateway.start()
 
 
+def test_it_can_stop_being_root(edge):
+    edge.gateway.kill()
+    edge.write_gateway_settings(user="nobody")
+    edge.gateway.start()
+    try:
+        with open(f"/proc/{edge.gateway.process.pid}/status", encoding="ascii") as file:
+            status = dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
+        assert set(status["Uid"].split()) == {"65534"} and int(status["CapEff"], 16) == 0
+        assert Connection(edge).send(get("/")).answer()[0] == 503, "nobody may not open this broker's socket"
+    finally:
+        edge.gateway.kill()
+        edge.write_gateway_settings()
+        edge.gateway.start()
+
+
 def test_only_tls_12_and_13_are_spoken(edge):
     for version, works in ((ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_3, True)):
         context = ssl.create_default_context(cafile=str(edge.pki.ca))
