@@ -12,29 +12,56 @@ usher_pool_back_off (gint64 failures, gint64 failed_ago_s)
   return failures > 0 ? MAX (MIN (wait, BACK_OFF_LONGEST_S) - failed_ago_s, 0) : 0;
 }
 
-/* Makes `lacking` desktops, unless making them goes wrong just now. */
+#define D G_GINT64_FORMAT
+
+/* ": why", or nothing. */
+static char *
+because (const UsherPoolCounts *counts)
+{
+  gboolean known = counts->failure != NULL && counts->failure[0] != '\0';
+  return known ? g_strdup_printf (" (%s)", counts->failure) : g_strdup ("");
+}
+
+/* After a failure: failed desktops stay to be looked at (their host may bring them up yet) until another may be tried.
+ */
+static void
+hold_back (const UsherPoolCounts *counts, gint64 left_s, UsherPoolPlan *plan)
+{
+  g_autofree char *why = because (counts);
+  plan->again_s = left_s;
+  plan->reason = usher_reason_new ("back-off",
+                                   "%" D " desktop(s) one after the other could not be made%s: the next is tried %" D
+                                   " s after the last",
+                                   counts->failures, why, left_s + counts->failed_ago_s);
+}
+
+/* Makes `lacking` desktops; one at a time while making them goes wrong. */
 static void
 make (const UsherPoolCounts *counts, gint64 lacking, UsherPoolPlan *plan)
 {
-  gint64 left = usher_pool_back_off (counts->failures, counts->failed_ago_s);
-  if (left > 0)
-    {
-      plan->again_s = left;
-      plan->reason = usher_reason_new ("back-off",
-                                       "%" G_GINT64_FORMAT
-                                       " desktop(s) one after the other failed: the next is made %" G_GINT64_FORMAT
-                                       " s after the last",
-                                       counts->failures, left + counts->failed_ago_s);
-      return;
-    }
-  if (counts->failures > 0 && counts->making > 0)
-    {
-      plan->reason = usher_reason_new (
-          "back-off", "%" G_GINT64_FORMAT " desktop(s) one after the other failed: one is tried at a time",
-          counts->failures);
-      return;
-    }
-  plan->create = counts->failures > 0 ? 1 : lacking;
+  g_autofree char *why = because (counts);
+  if (counts->failures == 0)
+    plan->create = lacking;
+  else if (counts->making == 0)
+    plan->create = 1;
+  else
+    plan->reason = usher_reason_new (
+        "back-off", "%" D " desktop(s) one after the other could not be made%s: one is tried at a time",
+        counts->failures, why);
+}
+
+/* What is said of a pool that does not have all its spares. */
+static UsherReason *
+explain (const UsherPoolCounts *counts, gint64 wanted)
+{
+  if (wanted < counts->spares)
+    return usher_reason_new (
+        "maximum", "%" D " of at most %" D " desktops belong to somebody: there is room for %" D " spare(s) of %" D,
+        counts->owned, counts->maximum, wanted, counts->spares);
+  if (counts->ready < wanted)
+    return usher_reason_new ("spares", "%" D " of %" D " spare(s) are ready, %" D " are being made", counts->ready,
+                             wanted, wanted - counts->ready);
+  return NULL;
 }
 
 UsherPoolPlan
@@ -42,28 +69,26 @@ usher_pool_plan (const UsherPoolCounts *counts)
 {
   UsherPoolPlan plan = { 0 };
   gint64 free = counts->ready + counts->making;
-  gint64 room = MAX (counts->maximum - counts->owned, 0);
-  gint64 wanted = counts->deleting ? 0 : MIN (counts->spares, room);
+  gint64 wanted = MIN (counts->spares, MAX (counts->maximum - counts->owned, 0));
+  gint64 left_s = usher_pool_back_off (counts->failures, counts->failed_ago_s);
 
   if (counts->deleting)
-    plan.reason = usher_reason_new ("deleting", "the pool is being deleted: %" G_GINT64_FORMAT " desktop(s) are left",
-                                    free + counts->owned + counts->failed);
-  plan.retire_failed = counts->failed;
-  if (free > wanted)
-    plan.retire = free - wanted;
+    {
+      plan.retire = free;
+      plan.retire_failed = counts->failed;
+      plan.reason = usher_reason_new ("deleting", "the pool is being deleted: %" D " desktop(s) are left",
+                                      free + counts->owned + counts->failed);
+      return plan;
+    }
+  plan.retire = MAX (free - wanted, 0);
+  if (left_s == 0)
+    plan.retire_failed = counts->failed;
+  if (left_s > 0 && (counts->failed > 0 || free < wanted))
+    hold_back (counts, left_s, &plan);
   else if (free < wanted)
     make (counts, wanted - free, &plan);
-  if (plan.reason == NULL && wanted < counts->spares)
-    plan.reason = usher_reason_new ("maximum",
-                                    "%" G_GINT64_FORMAT " of at most %" G_GINT64_FORMAT
-                                    " desktops belong to somebody: there is room for %" G_GINT64_FORMAT
-                                    " spare(s) of %" G_GINT64_FORMAT,
-                                    counts->owned, counts->maximum, room, counts->spares);
-  if (plan.reason == NULL && counts->ready < wanted)
-    plan.reason = usher_reason_new ("spares",
-                                    "%" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " spare(s) are ready, %" G_GINT64_FORMAT
-                                    " are being made",
-                                    counts->ready, wanted, wanted - counts->ready);
+  if (plan.reason == NULL)
+    plan.reason = explain (counts, wanted);
   return plan;
 }
 

@@ -13,6 +13,7 @@ typedef struct {
   /* making desktops went wrong */
   gint64 failures;     /* one after the other, without one that answered since */
   gint64 failed_ago_s; /* since the newest of them */
+  const char *failure; /* why the newest of them failed; may be NULL */
 } UsherPoolCounts;
 
 typedef struct {
@@ -28,7 +29,7 @@ typedef struct {
 gint64 usher_pool_back_off (gint64 failures, gint64 failed_ago_s);
 
 /* Rules: "spares", "maximum", "back-off", "deleting". create and retire are never both positive. After failures none is
- * made for the time of back-off, then one at a time until one answers. */
+ * made, and no failed one retired, for the time of back-off; then one at a time until one answers. */
 UsherPoolPlan usher_pool_plan (const UsherPoolCounts *counts);
 
 void usher_pool_plan_clear (UsherPoolPlan *plan);

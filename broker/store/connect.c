@@ -39,7 +39,8 @@ static const UsherSql lock_pool = { "connect-pool", "SELECT FROM pool WHERE id =
 static const UsherSql count_pool = {
   "connect-count",
   "SELECT (p.spec->>'maximum')::bigint, p.failures, extract(epoch FROM now() - p.failed_at)::bigint, (SELECT count(*) "
-  "FROM desktop d WHERE d.pool = p.id AND d.state NOT IN ('draining', 'gone')) FROM pool p WHERE p.id = $1::uuid",
+  "FROM desktop d WHERE d.pool = p.id AND d.state NOT IN ('draining', 'gone')), p.failure "
+  "FROM pool p WHERE p.id = $1::uuid",
 };
 static const UsherSql offer = {
   "connect-offer",
@@ -146,13 +147,14 @@ plan_one (UsherStore *store, Connect *in, GError **error)
     return FALSE;
   gint64 maximum = usher_cell_int (rows, 0, 0), live = usher_cell_int (rows, 0, 3);
   gint64 wait_s = usher_pool_back_off (usher_cell_int (rows, 0, 1), usher_cell_int (rows, 0, 2));
-  if (live >= maximum)
+  if (wait_s > 0)
+    message = g_strdup_printf ("the last desktop could not be made (%s): the next is tried in %d s",
+                               usher_cell_text (rows, 0, 4), (int) wait_s);
+  else if (live >= maximum)
     message = g_strdup_printf ("all %d desktops of this pool are in use", (int) maximum);
-  else if (wait_s > 0)
-    message = g_strdup_printf ("the last desktop(s) could not be made: the next try is in %d s", (int) wait_s);
   if (message != NULL)
     {
-      add_reason (in, live >= maximum ? "maximum" : "back-off", message);
+      add_reason (in, wait_s > 0 ? "back-off" : "maximum", message);
       g_set_error (error, USHER_ERROR, USHER_ERROR_EXHAUSTED, "no desktop can be had now: %s", message);
       return FALSE;
     }
@@ -178,12 +180,18 @@ get_desktop (UsherStore *store, Connect *in, GError **error)
   return view;
 }
 
-/* A desktop that will not answer by waiting. */
+/* A desktop that will not answer by waiting: says what would change the answer. */
 static gboolean
 check_hope (Connect *in, const UsherDesktopView *view, GError **error)
 {
-  gboolean failed = view->state == USHER_DESKTOP_FAILED;
-  if (!failed && !(view->silent && view->was_ready))
+  gboolean failed = view->state == USHER_DESKTOP_FAILED, silent = view->silent && view->was_ready;
+  if (json_array_size (view->obstacles) > 0)
+    {
+      json_array_extend (in->reasons, view->obstacles);
+      g_set_error (error, USHER_ERROR, USHER_ERROR_EXHAUSTED, "no desktop can be had now: %s", view->why);
+      return FALSE;
+    }
+  if (!failed && !silent)
     return TRUE;
   add_reason (in, failed ? "failed" : "silent", view->why);
   g_set_error (error, USHER_ERROR, failed ? USHER_ERROR_EXHAUSTED : USHER_ERROR_UNAVAILABLE,

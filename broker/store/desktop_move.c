@@ -6,7 +6,7 @@
 
 static const UsherSql move_desktop = {
   "move-desktop",
-  "UPDATE desktop SET state = $3, reason = $5, since = now(), history = usher_note(history, $4, $5), "
+  "UPDATE desktop SET state = $3, reason = $5, obstacles = '[]', since = now(), history = usher_note(history, $4, $5), "
   "owner = coalesce($6::uuid, owner), host = coalesce($7::uuid, host), "
   "placed_at = CASE WHEN $3 = 'provisioning' THEN now() ELSE placed_at END, "
   "ready_at = CASE WHEN $3 IN ('spare', 'assigned') THEN coalesce(ready_at, now()) ELSE ready_at END "

@@ -50,6 +50,7 @@ usher_desktop_view_read (const UsherRows *rows, int row, int column)
   view->was_ready = usher_cell_bool (rows, row, column + 12);
   view->ready = (view->state == USHER_DESKTOP_ASSIGNED || view->state == USHER_DESKTOP_SPARE) && seen_ready
                 && !view->silent && !usher_cell_bool (rows, row, column + 13);
+  view->obstacles = usher_cell_json (rows, row, column + 14);
   view->eta_s = view->ready ? 0 : usher_desktop_view_eta (made_s, usher_cell_int (rows, row, column + 8));
   view->why = view->ready ? g_strdup ("") : why (view, rows, row, column);
   view->document = json_pack ("{s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "id", view->id, "name",
@@ -66,6 +67,7 @@ usher_desktop_view_free (UsherDesktopView *view)
   if (view == NULL)
     return;
   g_free (view->why);
+  json_decref (view->obstacles);
   json_decref (view->document);
   g_free (view);
 }

@@ -8,8 +8,7 @@
   "d.id, d.name, p.name, d.state, d.reason, usher_time(d.since), d.seen_state, d.seen_reason, "                        \
   "extract(epoch FROM now() - coalesce(CASE WHEN d.ready_at IS NULL THEN d.placed_at END, d.since))::bigint, "         \
   "to_jsonb(p.made_s), h.name, coalesce(h.last_seen < now() - interval '30 seconds', d.host IS NOT NULL), "            \
-  "d.ready_at IS NOT NULL, d.seen_restart_revision < d.restart_revision"
-#define USHER_DESKTOP_VIEW_COUNT 14
+  "d.ready_at IS NOT NULL, d.seen_restart_revision < d.restart_revision, d.obstacles"
 
 typedef struct {
   char id[USHER_ID_SIZE];
@@ -19,6 +18,7 @@ typedef struct {
   gboolean was_ready; /* it answered once */
   guint eta_s;        /* 0 when ready */
   char *why;          /* for its owner; "" when ready */
+  json_t *obstacles;  /* what keeps a planned one from being placed: [{"rule","message"}…] */
   json_t *document;   /* DESKTOP */
 } UsherDesktopView;
 

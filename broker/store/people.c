@@ -4,19 +4,22 @@
 #include "broker/store/desktop_view.h"
 #include "policies/pool_plan.h"
 
-/* $1: the person. After the desktop's columns (from 12 on) those of its view, NULLs without one. */
+/* $1: the person. Behind the pool's columns those of the view of the person's desktop, NULLs without one. */
 static const UsherSql find_pools = {
   "pools-of",
-  "SELECT p.name, p.spec->>'display_name', coalesce(p.spec->>'description', ''), p.failures, extract(epoch FROM now() "
-  "- p.failed_at)::bigint, (p.spec->>'maximum')::bigint, (SELECT count(*) FROM desktop x WHERE x.pool = p.id AND "
-  "x.state NOT IN ('draining', 'gone')), (SELECT count(*) FROM desktop x JOIN host y ON y.id = x.host WHERE x.pool = "
-  "p.id AND x.state = 'spare' AND x.seen_state = 'ready' AND y.last_seen > now() - interval '30 seconds'), (SELECT "
-  "count(*) FROM desktop x WHERE x.pool = p.id AND x.owner IS NULL AND x.state IN ('planned', 'provisioning')), "
+  "SELECT p.name, p.spec->>'display_name', coalesce(p.spec->>'description', ''), p.failures, "
+  "extract(epoch FROM now() - p.failed_at)::bigint, (p.spec->>'maximum')::bigint, "
+  "(SELECT count(*) FROM desktop x WHERE x.pool = p.id AND x.state NOT IN ('draining', 'gone')), "
+  "(SELECT count(*) FROM desktop x JOIN host y ON y.id = x.host WHERE x.pool = p.id AND x.state = 'spare' "
+  "AND x.seen_state = 'ready' AND y.last_seen > now() - interval '30 seconds'), "
+  "(SELECT count(*) FROM desktop x WHERE x.pool = p.id AND x.owner IS NULL AND x.obstacles = '[]' "
+  "AND x.state IN ('planned', 'provisioning')), "
+  "(SELECT x.reason FROM desktop x WHERE x.pool = p.id AND x.owner IS NULL AND x.obstacles <> '[]' LIMIT 1), "
   "(SELECT count(*) FROM host y WHERE y.last_seen > now() - interval '30 seconds' AND y.spec->>'mode' = 'active'), "
-  "to_jsonb(p.made_s), coalesce(p.status->>'reason', ''), " USHER_DESKTOP_VIEW_COLUMNS " "
+  "to_jsonb(p.made_s), coalesce(p.status->>'reason', ''), p.failure, " USHER_DESKTOP_VIEW_COLUMNS " "
   "FROM pool p LEFT JOIN desktop d ON d.pool = p.id AND d.owner = $1::uuid AND d.state NOT IN ('draining', 'gone') "
-  "LEFT JOIN host h ON h.id = d.host WHERE NOT p.deleting AND p.id IN (SELECT e.pool FROM entitlement e JOIN person o "
-  "ON e.key = ANY (o.keys) WHERE o.id = $1::uuid) ORDER BY 2, 1",
+  "LEFT JOIN host h ON h.id = d.host WHERE NOT p.deleting AND p.id IN "
+  "(SELECT e.pool FROM entitlement e JOIN person o ON e.key = ANY (o.keys) WHERE o.id = $1::uuid) ORDER BY 2, 1",
 };
 enum {
   NAME,
@@ -28,9 +31,11 @@ enum {
   LIVE,
   READY,
   MAKING,
+  STUCK,
   HOSTS,
   MADE_S,
   REASON,
+  FAILURE,
   VIEW
 };
 
@@ -48,12 +53,15 @@ state_without (const UsherRows *rows, int row, char **out_reason)
       *out_reason = g_strdup (usher_cell_text (rows, row, REASON));
       return "starting";
     }
-  if (usher_cell_int (rows, row, LIVE) >= usher_cell_int (rows, row, MAXIMUM))
+  if (usher_cell (rows, row, STUCK) != NULL)
+    *out_reason = g_strdup (usher_cell_text (rows, row, STUCK));
+  else if (wait_s > 0)
+    *out_reason = g_strdup_printf ("the last desktop could not be made (%s): the next is tried in %d s",
+                                   usher_cell_text (rows, row, FAILURE), (int) wait_s);
+  else if (usher_cell_int (rows, row, LIVE) >= usher_cell_int (rows, row, MAXIMUM))
     *out_reason = g_strdup_printf ("all %s desktops of this pool are in use", usher_cell_text (rows, row, MAXIMUM));
   else if (usher_cell_int (rows, row, HOSTS) == 0)
     *out_reason = g_strdup ("no host can take a desktop now");
-  else if (wait_s > 0)
-    *out_reason = g_strdup_printf ("desktops could not be made: the next try is in %d s", (int) wait_s);
   else
     return "available";
   return "unavailable";
@@ -77,7 +85,10 @@ pool_document (const UsherRows *rows, int row)
     }
   else
     {
-      state = own->ready ? "ready" : own->state == USHER_DESKTOP_FAILED || own->silent ? "unavailable" : "starting";
+      state = own->ready ? "ready"
+              : own->state == USHER_DESKTOP_FAILED || own->silent || json_array_size (own->obstacles) > 0
+                  ? "unavailable"
+                  : "starting";
       reason = g_strdup (own->why);
       eta = own->ready ? NULL : json_integer (own->eta_s);
     }

@@ -51,11 +51,11 @@ typedef gboolean (*UsherTransaction) (UsherStore *store, gpointer data, GError *
 /* Runs `func` between BEGIN and COMMIT; rolls back when it fails. Not to be nested. */
 gboolean usher_store_transact (UsherStore *store, UsherTransaction func, gpointer data, GError **error);
 
-/* Sets the transaction's notices aside, as a column of its first statement: commits that notify wait for each other. The
- * caller announces the kinds it changed after the commit. */
+/* Sets the transaction's notices aside, as a column of its first statement: commits that notify wait for each other.
+ * The caller announces the kinds it changed after the commit. */
 #define USHER_SQL_QUIET "set_config('usher.quiet', 'on', true)"
-/* Tells listeners of `kinds`, after the commit of a quiet transaction. When it fails, or the program dies before it, those who
- * wait look again by themselves some seconds later. */
+/* Tells listeners of `kinds`, after the commit of a quiet transaction. When it fails, or the program dies before it,
+ * those who wait look again by themselves some seconds later. */
 void usher_store_announce (UsherStore *store, guint kinds);
 
 /* The SQLSTATE of the store's newest failed statement; "" none. */

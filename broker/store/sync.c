@@ -36,7 +36,7 @@ static const UsherSql note_made = {
 };
 static const UsherSql note_failed = {
   "pool-failed",
-  "UPDATE pool SET failures = failures + 1, failed_at = now() WHERE id = $1::uuid",
+  "UPDATE pool SET failures = failures + 1, failed_at = now(), failure = $2 WHERE id = $1::uuid",
 };
 
 typedef struct {
@@ -109,7 +109,7 @@ follow (UsherStore *store, const UsherRows *rows, int row, const UsherSeenDeskto
   if (usher_cell_bool (rows, row, WAS_READY))
     return TRUE;
   if (move.to == USHER_DESKTOP_FAILED)
-    return usher_sql_do (store, &note_failed, NULL, error, pool);
+    return usher_sql_do (store, &note_failed, NULL, error, pool, move.message);
   if (move.to == USHER_DESKTOP_SPARE || move.to == USHER_DESKTOP_ASSIGNED)
     return usher_sql_do (store, &note_made, NULL, error, pool, id);
   return TRUE;

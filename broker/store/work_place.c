@@ -27,8 +27,9 @@ static const UsherSql count_of_pool = {
 };
 static const UsherSql write_reason = {
   "place-reason",
-  "UPDATE desktop SET reason = $3, history = CASE WHEN history->-1->>'rule' = $2 THEN history - -1 ELSE history END "
-  "|| (usher_note('[]', $2, $3)) WHERE id = $1::uuid AND reason IS DISTINCT FROM $3",
+  "UPDATE desktop SET reason = $3, obstacles = $4::jsonb, history = usher_note("
+  "CASE WHEN history->-1->>'rule' = $2 THEN history - -1 ELSE history END, $2, $3) "
+  "WHERE id = $1::uuid AND (reason, obstacles) IS DISTINCT FROM ($3, $4::jsonb)",
 };
 
 typedef struct {
@@ -111,9 +112,16 @@ refuse (UsherStore *store, const char *desktop, GPtrArray *reasons, GError **err
 {
   g_autoptr (GString) text = g_string_new ("no host can take it: ");
   const UsherReason *first = reasons->len > 0 ? reasons->pdata[0] : NULL;
+  json_auto_t *obstacles = json_array ();
   for (guint i = 0; i < reasons->len; i++)
-    g_string_append_printf (text, "%s%s", i > 0 ? "; " : "", ((UsherReason *) reasons->pdata[i])->message);
-  return usher_sql_do (store, &write_reason, NULL, error, desktop, first != NULL ? first->rule : "hosts", text->str);
+    {
+      const UsherReason *reason = reasons->pdata[i];
+      g_string_append_printf (text, "%s%s", i > 0 ? "; " : "", reason->message);
+      json_array_append_new (obstacles, json_pack ("{s:s, s:s}", "rule", reason->rule, "message", reason->message));
+    }
+  g_autofree char *json = json_dumps (obstacles, JSON_COMPACT);
+  return usher_sql_do (store, &write_reason, NULL, error, desktop, first != NULL ? first->rule : "hosts", text->str,
+                       json);
 }
 
 static gboolean

@@ -8,8 +8,8 @@
 static const UsherSql list_pools = { "work-pools", "SELECT id FROM pool ORDER BY name" };
 static const UsherSql lock_pool = {
   "work-pool-lock",
-  "SELECT name, (spec->>'spares')::bigint, (spec->>'maximum')::bigint, deleting, failures, extract(epoch FROM now() - "
-  "failed_at)::bigint FROM pool WHERE id = $1::uuid FOR NO KEY UPDATE SKIP LOCKED",
+  "SELECT name, (spec->>'spares')::bigint, (spec->>'maximum')::bigint, deleting, failures, "
+  "extract(epoch FROM now() - failed_at)::bigint, failure FROM pool WHERE id = $1::uuid FOR NO KEY UPDATE SKIP LOCKED",
 };
 /* One that failed after it had been somebody's holds work: it counts as owned and stays. */
 static const UsherSql count_desktops = {
@@ -120,6 +120,7 @@ count (UsherStore *store, const char *pool, const UsherRows *head, UsherPoolCoun
                                .deleting = usher_cell_bool (head, 0, 3),
                                .failures = usher_cell_int (head, 0, 4),
                                .failed_ago_s = usher_cell_int (head, 0, 5),
+                               .failure = usher_cell_text (head, 0, 6),
                                .ready = usher_cell_int (rows, 0, 0),
                                .making = usher_cell_int (rows, 0, 1),
                                .owned = usher_cell_int (rows, 0, 2),
