@@ -203,9 +203,9 @@ class Host(Caller):
 
 
 class Alone:
-    def __init__(self, more=None):
-        """`more`: {("broker", section, key): value} for its settings."""
-        self.more = more or {}
+    def __init__(self, more=None, **directory):
+        """`more`: {("broker", section, key): value} for its settings. `directory`: PrivateSlapd's people and groups."""
+        self.more, self.directory = more or {}, directory
         self.source = SOURCE
         self.document = Document()
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="api-", dir=temporary_root()))
@@ -248,14 +248,14 @@ class Alone:
         for role in ("usher_owner", "usher_broker"):
             self.postgres.query(f"create role {role} login")
         self.postgres.query("create database usher owner usher_owner")
-        self.slapd = self.resources.enter_context(PrivateSlapd(self._folder("ldap")))
+        self.slapd = self.resources.enter_context(PrivateSlapd(self._folder("ldap"), **self.directory))
         config = self.root / "broker.conf"
         config.write_text(settings.text(self, "broker"))
         self.broker = Daemon("broker", [BUILD / "usher-broker", "--config", config], self.root / "log",
                              lambda: accepts(self.api_socket("broker")))
         self.broker.start()
         wait_until(lambda: self.nobody().get("/api/v1/health").json["database"] == "ok", 30, "the broker has its database")
-        wait_until(lambda: self.nobody().sign_in("carol").status == 200, 30, "the schema is there")
+        wait_until(lambda: self.nobody().sign_in("admin").status == 200, 30, "the schema is there")
 
     def api_socket(self, _name):
         return self.root / "run/api.sock"

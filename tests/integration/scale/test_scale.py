@@ -18,11 +18,15 @@ NODE = """<node>
 
 
 def fake_template(folder):
-    """A version without disk and kernel, ready as soon as it runs."""
+    """A version whose kernel nobody starts, ready as soon as it runs."""
     version = folder / "idle" / "1"
     version.mkdir(parents=True)
+    for name in ("vmlinuz", "initrd.img"):
+        (version / name).write_bytes(b"never started")
     (version / "manifest.json").write_text(json.dumps({
-        "name": "idle", "version": 1, "disk": None, "boot": None, "machine": "pc", "guest": "linux", "video": "qxl",
+        "name": "idle", "version": 1, "disk": None,
+        "boot": {"kernel": "vmlinuz", "initrd": "initrd.img", "cmdline": "quiet"},
+        "machine": "pc-q35-7.2", "guest": "linux", "video": "qxl",
         "minimum": {"vcpus": 1, "ram_mib": 64}, "default": {"vcpus": 1, "ram_mib": 64},
         "ready": {"rule": "running", "timeout_s": 60}, "sealed": []}))
 
