@@ -15,7 +15,12 @@ class Late(Exception):
     """The test was still running at its limit."""
 
 
+def interrupted(_number, _frame):
+    raise KeyboardInterrupt  # so that fixtures are ended: what was started must not stay
+
+
 def pytest_configure(config):
+    signal.signal(signal.SIGTERM, interrupted)
     config.addinivalue_line("markers", "limit(seconds): the time the test itself may take")
     config.pluginmanager.register(Plugin(), "usher-tap")
 
