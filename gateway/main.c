@@ -15,7 +15,7 @@
 #define REACH_MS 15000
 #define STILL_MS 90000        /* the API's longest wait is 25 s */
 #define EVENTS_WAIT_MS 3000   /* at the end, for the broker to hear of ended sessions */
-#define BLOCKS_A_CONNECTION 4
+#define BLOCKS_A_CONNECTION 8 /* a channel in a WebSocket, at its busiest */
 #define BLOCKS_KEPT 256
 
 /* Everything that lives as long as the process. */

@@ -31,7 +31,7 @@ key_error (GError **error, UsherError code, const char *what)
 UsherLinkKey *
 usher_link_key_new (GError **error)
 {
-  g_autoptr (UsherLinkKey) key = g_new0 (UsherLinkKey, 1);
+  g_autoptr (UsherLinkKey) key = g_atomic_rc_box_new0 (UsherLinkKey);
   key->key = EVP_RSA_gen (1024);
   if (key->key == NULL)
     return key_error (error, USHER_ERROR_UNAVAILABLE, "no 1024-bit RSA key"), NULL;
@@ -47,13 +47,23 @@ usher_link_key_der (const UsherLinkKey *key)
   return key->der;
 }
 
-void
-usher_link_key_free (UsherLinkKey *key)
+UsherLinkKey *
+usher_link_key_ref (UsherLinkKey *key)
 {
-  if (key == NULL)
-    return;
-  EVP_PKEY_free (key->key);
-  g_free (key);
+  return g_atomic_rc_box_acquire (key);
+}
+
+static void
+clear_key (gpointer data)
+{
+  EVP_PKEY_free (((UsherLinkKey *) data)->key);
+}
+
+void
+usher_link_key_unref (UsherLinkKey *key)
+{
+  if (key != NULL)
+    g_atomic_rc_box_release_full (key, clear_key);
 }
 
 UsherSecret *

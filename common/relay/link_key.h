@@ -18,8 +18,10 @@ const guint8 *usher_link_key_der (const UsherLinkKey *key);
 /* Decrypts a password and its NUL. NULL when it is not one; no error says why, on purpose. */
 UsherSecret *usher_link_key_decrypt (const UsherLinkKey *key, const guint8 cipher[USHER_LINK_CIPHER_SIZE]);
 
-void usher_link_key_free (UsherLinkKey *key);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (UsherLinkKey, usher_link_key_free)
+/* Thread-safe. */
+UsherLinkKey *usher_link_key_ref (UsherLinkKey *key);
+void usher_link_key_unref (UsherLinkKey *key);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (UsherLinkKey, usher_link_key_unref)
 
 /* Encrypts `password` and its NUL for the holder of the DER key. INVALID when that is no 1024-bit RSA key,
  * or the password is over 60 characters. */

@@ -78,13 +78,15 @@ outgoing_drain (Outgoing *out, UsherStream *stream)
   return 1;
 }
 
+/* The path without its query: people put secrets there. */
 static void
 log_http (const UsherHttp *self, UsherLogLevel level, guint status, const char *message)
 {
   const UsherLogContext context = { .request = self->request_id, .address = self->address };
-  usher_log (level, &context, "%s %s: %u%s%s", self->request != NULL ? usher_http_request_method (self->request) : "-",
-             self->request != NULL ? usher_http_request_target (self->request) : "-", status, message[0] != '\0' ? " " : "",
-             message);
+  const char *method = self->request != NULL ? usher_http_request_method (self->request) : "-";
+  const char *target = self->request != NULL ? usher_http_request_target (self->request) : "-";
+  usher_log (level, &context, "%s %.*s: %u%s%s", method, (int) strcspn (target, "?"), target, status,
+             message[0] != '\0' ? " " : "", message);
 }
 
 static void

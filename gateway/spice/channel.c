@@ -84,7 +84,7 @@ close_channel (UsherSpiceChannel *self, const char *reason)
   usher_buffer_clear (&self->in);
   usher_buffer_clear (&self->out);
   usher_buffer_clear (&self->desktop_in);
-  g_clear_pointer (&self->key, usher_link_key_free);
+  g_clear_pointer (&self->key, usher_link_key_unref);
   g_clear_pointer (&self->client, usher_stream_free);
   g_clear_pointer (&self->desktop, usher_stream_free);
   UsherSpiceSession *session = g_steal_pointer (&self->session);
@@ -235,7 +235,7 @@ step_ticket (UsherSpiceChannel *self)
     memcpy (&mechanism, bytes, sizeof mechanism);
   g_autoptr (UsherSecret) ticket = usher_link_key_decrypt (self->key, bytes + head);
   usher_buffer_consume (&self->in, head + USHER_LINK_CIPHER_SIZE);
-  g_clear_pointer (&self->key, usher_link_key_free);
+  g_clear_pointer (&self->key, usher_link_key_unref);
   if (selects && GUINT32_FROM_LE (mechanism) != USHER_SPICE_AUTH_SPICE)
     refuse (self, USHER_SPICE_INVALID_DATA, "an authentication mechanism that was not offered");
   else if (ticket == NULL || !usher_token_is_valid (usher_secret_peek (ticket)))

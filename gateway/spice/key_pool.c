@@ -6,7 +6,8 @@
 struct _UsherKeyPool {
   GMutex lock;
   GCond changed;
-  GQueue ready; /* of UsherLinkKey; this and `stop` under the lock */
+  GQueue ready; /* of UsherLinkKey; this, `last` and `stop` under the lock */
+  UsherLinkKey *last;
   guint wanted;
   gboolean stop;
   GThread *thread;
@@ -55,7 +56,13 @@ UsherLinkKey *
 usher_key_pool_take (UsherKeyPool *pool)
 {
   g_mutex_lock (&pool->lock);
-  UsherLinkKey *key = g_queue_pop_head (&pool->ready);
+  UsherLinkKey *fresh = g_queue_pop_head (&pool->ready);
+  if (fresh != NULL)
+    {
+      usher_link_key_unref (pool->last);
+      pool->last = fresh;
+    }
+  UsherLinkKey *key = pool->last != NULL ? usher_link_key_ref (pool->last) : NULL;
   g_cond_signal (&pool->changed);
   g_mutex_unlock (&pool->lock);
   return key;
@@ -71,7 +78,8 @@ usher_key_pool_free (UsherKeyPool *pool)
   g_cond_signal (&pool->changed);
   g_mutex_unlock (&pool->lock);
   g_thread_join (pool->thread);
-  g_queue_clear_full (&pool->ready, (GDestroyNotify) usher_link_key_free);
+  g_queue_clear_full (&pool->ready, (GDestroyNotify) usher_link_key_unref);
+  usher_link_key_unref (pool->last);
   g_mutex_clear (&pool->lock);
   g_cond_clear (&pool->changed);
   g_free (pool);

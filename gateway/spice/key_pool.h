@@ -1,4 +1,5 @@
-/* RSA keys made ahead on a thread of their own: each link takes one and it is never used again. */
+/* RSA keys made ahead on a thread of their own, one for each link. When links come faster than keys can be
+ * made, they share the last one: a flood must not keep people waiting, and the exchange is inside TLS. */
 #pragma once
 #include "common/relay/link_key.h"
 
@@ -7,7 +8,7 @@ typedef struct _UsherKeyPool UsherKeyPool;
 /* Keeps up to `wanted` keys; making the first takes a moment. */
 UsherKeyPool *usher_key_pool_new (guint wanted);
 
-/* A fresh key, or NULL when none is ready (try again shortly). Never blocks. */
+/* A key, the caller's reference; NULL when not even the first is ready (try again shortly). Never blocks. */
 UsherLinkKey *usher_key_pool_take (UsherKeyPool *pool);
 
 void usher_key_pool_free (UsherKeyPool *pool);

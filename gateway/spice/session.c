@@ -99,15 +99,21 @@ end_session (UsherSpiceSession *session, const char *reason)
 /* --- redeeming ----------------------------------------------------------------------------------- */
 
 static void
-refuse_main (UsherSpiceSession *session, const GError *error)
+refuse_main (UsherSpiceSession *session, UsherSpiceResult result, const char *why)
+{
+  UsherSpiceChannel *main = g_steal_pointer (&session->main);
+  end_session (session, why);
+  if (main != NULL)
+    usher_spice_channel_refused (main, result, why);
+}
+
+static UsherSpiceResult
+result_of (const GError *error)
 {
   /* No, or could not find out: the viewer can ask for another ticket after the first, wait after the second. */
   const gboolean no = g_error_matches (error, USHER_ERROR, USHER_ERROR_UNAUTHENTICATED)
                       || g_error_matches (error, USHER_ERROR, USHER_ERROR_REFUSED);
-  UsherSpiceChannel *main = g_steal_pointer (&session->main);
-  end_session (session, error->message);
-  if (main != NULL)
-    usher_spice_channel_refused (main, no ? USHER_SPICE_PERMISSION_DENIED : USHER_SPICE_ERROR, error->message);
+  return no ? USHER_SPICE_PERMISSION_DENIED : USHER_SPICE_ERROR;
 }
 
 static void
@@ -118,7 +124,7 @@ on_redeemed (UsherRedeemed *redeemed, const GError *error, gpointer user_data)
   if (redeemed == NULL)
     {
       if (session->state != STATE_ENDED)
-        refuse_main (session, error);
+        refuse_main (session, result_of (error), error->message);
       else
         bury_if_free (session);
       return;
@@ -129,6 +135,11 @@ on_redeemed (UsherRedeemed *redeemed, const GError *error, gpointer user_data)
     {
       tell (session, USHER_SESSION_EVENT_DISCONNECTED, "the client left before it was linked");
       bury_if_free (session);
+      return;
+    }
+  if (redeemed->answer->service != USHER_SERVICE_SPICE)
+    {
+      refuse_main (session, USHER_SPICE_PERMISSION_DENIED, "the ticket is for another service than SPICE");
       return;
     }
   session->state = STATE_LINKING;

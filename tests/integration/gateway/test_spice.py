@@ -258,6 +258,26 @@ def test_random_bytes_behind_a_good_link_are_denied(edge):
     assert edge.gateway.running()
 
 
+def test_a_flood_of_links_keeps_nobody_waiting(edge):
+    flood = []
+    for _ in range(150):  # more than keys are kept
+        flood.append(edge.tls())
+        flood[-1].sendall(link_message(MAIN))
+    ticket, _ = edge.offer()
+    began = time.monotonic()
+    with edge.session(ticket) as session:
+        assert session.alive() and time.monotonic() - began < 5
+    for stream in flood:
+        stream.close()
+
+
+def test_a_ticket_for_another_service_is_denied(edge):
+    ticket, id = edge.offer()
+    edge.broker.tickets[ticket]["service"] = "rdp"
+    assert refusal(lambda: edge.session(ticket)) == DENIED
+    wait_event(edge, id, "disconnected")
+
+
 def test_an_unoffered_mechanism_is_refused(edge):
     with edge.tls() as stream:
         stream.sendall(link_message(MAIN) + struct.pack("<I", 2) + secrets.token_bytes(128))
