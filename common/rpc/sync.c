@@ -4,7 +4,6 @@
 
 #include "common/error.h"
 #include "common/json.h"
-#include "common/secret.h"
 
 static const char *const seen_names[] = {
   [USHER_SEEN_ABSENT] = "absent", [USHER_SEEN_CREATING] = "creating", [USHER_SEEN_STARTING] = "starting",
@@ -193,7 +192,8 @@ usher_wanted_desktop_free (UsherWantedDesktop *desktop)
 {
   g_free (desktop->name);
   g_free (desktop->template_name);
-  usher_secret_free (usher_secret_take_string (desktop->console_secret)); /* zeroes it */
+  if (desktop->console_secret != NULL)
+    explicit_bzero (desktop->console_secret, strlen (desktop->console_secret));
   g_free (desktop->console_secret);
   g_free (desktop);
 }
