@@ -103,7 +103,7 @@ class Stack:
             (self.root / name).mkdir()
             (self.root / name).chmod(0o755 if name != "keys" else 0o700)
         self.pki = Pki(self.root / "pki")
-        self.pki.issue("gateway", rsa=True)
+        self.pki.issue("gateway")
         self.pki.issue("broker")
         self.postgres = self.resources.enter_context(PrivatePostgres(self._private("pg")))
         self.postgres.run_file(SOURCE / "broker/store/roles.sql")
