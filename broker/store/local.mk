@@ -35,3 +35,14 @@ EXTRA_DIST += $(MIGRATIONS) broker/store/embed.awk broker/store/roles.sql
 CLEANFILES += broker/store/migration_list.c
 broker/store/migration_list.c: $(MIGRATIONS) $(srcdir)/broker/store/embed.awk
 	$(AM_V_GEN)$(MKDIR_P) broker/store && LC_ALL=C awk -f $(srcdir)/broker/store/embed.awk $(MIGRATIONS) > $@.tmp && mv $@.tmp $@
+
+UNIT_TESTS += tests/unit/broker/store/store-test
+tests_unit_broker_store_store_test_SOURCES = tests/unit/broker/store/store-test.c
+tests_unit_broker_store_store_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_broker_store_store_test_LDADD = $(STORE_LIBS) $(CMOCKA_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/spec
+tests_fuzz_spec_SOURCES = tests/fuzz/spec.c $(FUZZ_MAIN)
+tests_fuzz_spec_CFLAGS = $(AM_CFLAGS) $(FUZZ_CFLAGS)
+tests_fuzz_spec_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_CFLAGS)
+tests_fuzz_spec_LDADD = $(STORE_LIBS)

@@ -39,6 +39,15 @@ static const UsherSql drop_attempt = {
   "id LIMIT 1)",
 };
 
+/* One line for an account each ten seconds: whoever is held back may ask as often as they like. */
+static const UsherSql audit_throttled = {
+  "audit-throttled",
+  "INSERT INTO audit (actor, address, request, action, outcome, kind, object, message) "
+  "SELECT '', $2, $3, 'signin', 'throttled', 'user', $1, $4 FROM set_config('synchronous_commit', 'off', true) "
+  "WHERE NOT EXISTS (SELECT FROM (SELECT outcome, object, at FROM audit ORDER BY seq DESC LIMIT 200) recent "
+  "WHERE outcome = 'throttled' AND object = $1 AND at > now() - interval '10 seconds')",
+};
+
 static const char *
 address_of (const UsherActor *actor)
 {
@@ -67,8 +76,13 @@ usher_store_sign_in_begin (UsherStore *store, const char *user_key, const UsherA
                       usher_throttle_wait (&usher_throttle_address, &of_address));
   if (wait_s == 0)
     return usher_sql_do (store, &add_attempt, NULL, error, user_key, address_of (actor));
+  g_autofree char *why = g_strdup_printf ("too many sign-ins failed: wait %u s", wait_s);
+  g_autofree char *account = usher_audit_clean (user_key), *address = usher_audit_clean (actor->address);
+  g_autofree char *request = usher_audit_clean (actor->request);
+  if (!usher_sql_do (store, &audit_throttled, NULL, error, account, address, request, why))
+    return FALSE;
   *out_wait_s = wait_s;
-  g_set_error (error, USHER_ERROR, USHER_ERROR_THROTTLED, "too many sign-ins failed: wait %u s", wait_s);
+  g_set_error_literal (error, USHER_ERROR, USHER_ERROR_THROTTLED, why);
   return FALSE;
 }
 

@@ -272,6 +272,7 @@ failed_sign_ins_are_held_back (void **state)
   rig_good (usher_store_sign_in_begin (store, "bob", &here, &wait_s, &error));
   rig_person (store, "bob", "staff", NULL); /* a yes forgets */
   assert_int_equal (rig_number ("SELECT count(*) FROM attempt WHERE account = 'bob' AND failed"), 0);
+  assert_int_equal (rig_number ("SELECT count(*) FROM audit WHERE action = 'signin' AND outcome = 'throttled'"), 1);
   assert_int_equal (rig_number ("SELECT count(*) FROM audit WHERE action = 'signin' AND outcome = 'unauthenticated'"),
                     5);
   assert_int_equal (rig_number ("SELECT count(*) FROM audit WHERE action = 'signin' AND outcome = 'unavailable'"), 20);
