@@ -140,19 +140,25 @@ note_success (Desktop *desktop)
   g_clear_pointer (&desktop->tried.failure, g_free);
 }
 
+/* Not the desktop's failure: nothing could be found out, or it changed under the action (QEMU ended meanwhile).
+ * It stays as last seen, and one looks again. A start is of a domain that is off: what that says is meant. */
+static gboolean
+is_only_late (UsherAction action, const GError *failure)
+{
+  return g_error_matches (failure, USHER_ERROR, USHER_ERROR_UNAVAILABLE)
+         || (action != USHER_DO_START && (g_error_matches (failure, USHER_ERROR, USHER_ERROR_CONFLICT)
+                                          || g_error_matches (failure, USHER_ERROR, USHER_ERROR_MISSING)));
+}
+
 static void
 note_failure (Desktop *desktop, UsherAction action, const GError *failure)
 {
   UsherTried *tried = &desktop->tried;
   UsherLogContext about = { .desktop = desktop->id };
   usher_log (USHER_LOG_WARNING, &about, "%s: %s", usher_action_name (action), failure->message);
-  if (g_error_matches (failure, USHER_ERROR, USHER_ERROR_UNAVAILABLE) && tried->failures == 0)
-    {
-      /* Not its failure: nothing is known. It stays as last seen. */
-      desktop->last_action = action;
-      desktop->last_action_at = now_ms ();
-      return;
-    }
+  desktop->last_action_at = now_ms ();
+  if (tried->failures == 0 && is_only_late (action, failure))
+    return;
   tried->failures++;
   tried->retry_at = now_ms () + usher_desktop_backoff_ms (tried->failures);
   g_free (tried->failure);

@@ -3,7 +3,8 @@
  * All usher_virt_* calls but new and free block and may be made from any thread; calls on one domain must not
  * overlap (hostd/desktops sees to it). A lost connection is opened anew by the next call, with its events.
  * Errors: UNAVAILABLE when libvirt could not be asked, so nothing is known; EXHAUSTED when memory or disk
- * is short; MISSING when there is no such domain; INTERNAL for any other refusal, with libvirt's own words. */
+ * is short; MISSING when there is no such domain; CONFLICT when its state does not allow that; INTERNAL for any other
+ * refusal, with libvirt's own words. */
 #pragma once
 #include <glib.h>
 #include "hostd/virt/domain_xml.h"

@@ -72,7 +72,10 @@ class PrivateLibvirt:
             private.chmod(0o755)
             os.makedirs(path, exist_ok=True)
         mounts = " && ".join(f"mount --bind {self._private(path)} {path}" for path in PRIVATE)
-        extra = "ip link set lo up && " if self.network else ""
+        # /sys shows the interfaces of the namespace it was mounted in, and libvirt sets a bridge's ports there.
+        cgroups = self.root / "cgroup"
+        extra = (f"ip link set lo up && mkdir -p {cgroups} && mount --rbind /sys/fs/cgroup {cgroups} && mount -t sysfs sysfs /sys && "
+                 f"mount --rbind {cgroups} /sys/fs/cgroup && " if self.network else "")
         flags = ["--mount", "--propagation", "private"] + (["--net"] if self.network else [])
         self.holder = subprocess.Popen(
             ["unshare", *flags, "sh", "-c", f"{mounts} && {extra}echo up && exec sleep infinity"],
