@@ -40,6 +40,8 @@ class FakeBroker:
         self.tokens = {}                # token → host name; used once
         self.joined = {}                # host name → host id
         self.requests = 0
+        self.holding = None             # an Event: answers to syncs that do not wait are held back until it is set
+        self.held = 0
         self.certificate, self.key = pki.issue("fake-broker")
         self.grant_key = "A" * 43
         self.server = None
@@ -141,8 +143,12 @@ class FakeBroker:
             unknown = [{"id": one["id"], "name": "", "wanted": "gone", "template": {"name": "", "version": 0}, "vcpus": 0, "ram_mib": 0,
                         "restart_revision": 0, "console": None}
                        for one in request["desktops"] if one["id"] not in self.wanted and one["state"] != "absent"]
-            return 200, {"deployment": self.answers_as or self.deployment, "host": next(iter(self.joined.values()), ""),
-                         "version": self.version, "draining": False, "desktops": [*self.wanted.values(), *unknown]}
+            answer = json.dumps({"deployment": self.answers_as or self.deployment, "host": next(iter(self.joined.values()), ""),
+                                 "version": self.version, "draining": False, "desktops": [*self.wanted.values(), *unknown]})
+        if self.holding and request["wait_s"] == 0:
+            self.held += 1
+            self.holding.wait(30)
+        return 200, json.loads(answer)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
