@@ -55,6 +55,13 @@ apply_records() {
 # Every desktop record, as a JSON array.
 desktops() { admin_api GET /records/desktop && jq -c '.items' <<<"$api_body"; }
 
+# Why there is no desktop: the pool's own word for it.
+pool_reason() {
+  admin_api GET /records/pool/desktop || { printf 'could not ask: %s\n' "$(api_error)"; return; }
+  jq -r '.status | if (.reason // "") != "" then "none yet: " + .reason
+    elif (.failures // 0) > 0 then "none yet; attempts that failed: \(.failures)" else "the broker plans it" end' <<<"$api_body"
+}
+
 wait_for_desktop() {
   local limit=$((SECONDS + 900)) told=0 items waiting spares
   admin_api GET /records/pool/desktop && spares=$(jq .spec.spares <<<"$api_body")
@@ -66,7 +73,8 @@ wait_for_desktop() {
         return
       fi
       waiting=$(jq -r '[.[] | "\(.name): \(.status.state)\(if (.status.reason // "") != "" then " (" + .status.reason + ")" else "" end)"] |
-        join(", ") | if . == "" then "the broker plans it" else . end' <<<"$items")
+        join(", ")' <<<"$items")
+      [[ -n $waiting ]] || waiting=$(pool_reason)
     else
       waiting="could not ask: $(api_error)"
     fi
