@@ -170,6 +170,8 @@ send_request (UsherSyncClient *client, gboolean poll)
   Call *call = g_new0 (Call, 1);
   *call = (Call) { client, soup_message_new (SOUP_METHOD_POST, client->url), ++client->sent, poll };
   soup_message_set_tls_client_certificate (call->message, client->certificate);
+  /* A sync may be repeated; else libsoup would open a new connection, with a new handshake, for each POST. */
+  soup_message_add_flags (call->message, SOUP_MESSAGE_IDEMPOTENT);
   soup_message_set_request_body_from_bytes (call->message, "application/json", body);
   soup_session_send_and_read_async (client->session, call->message, G_PRIORITY_DEFAULT, client->cancellable, on_answer, call);
   return TRUE;
