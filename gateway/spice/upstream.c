@@ -151,8 +151,8 @@ pump (gpointer user_data)
         again = TRUE;
       if (self->state != STATE_OVER && (n == USHER_IO_END || n == USHER_IO_FAILED))
         {
-          g_autofree char *why = g_strdup_printf ("the door closed the connection: %s", usher_stream_reason (self->stream));
-          finish (self, USHER_SPICE_ERROR, why);
+          g_autofree char *why = g_strdup_printf ("the door: %s", usher_stream_reason (self->stream));
+          finish (self, USHER_SPICE_ERROR, n == USHER_IO_END ? "the desktop closed the connection within the link" : why);
         }
     }
 }
