@@ -211,7 +211,7 @@ class Alone:
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="api-", dir=temporary_root()))
         self.root.chmod(0o711)
         self.port, self.host_port = 8443, free_port()
-        self.host_ports = {"broker": self.host_port}
+        self.ports, self.host_ports = {"gateway": self.port}, {"broker": self.host_port}
         self.resources = contextlib.ExitStack()
         self.broker = None
 
