@@ -105,10 +105,8 @@ class Gauntlet:
     @contextlib.contextmanager
     def one_life(self):
         """Points fire in here. One that waited in vain stands behind the others in the next life."""
-        for daemon, names in self.left.items():
-            self.stack.daemons[daemon].kill()
-            self.arm(daemon)
-            self.stack.daemons[daemon].start()
+        for daemon in self.left:
+            self.stack.daemons[daemon].kill()  # and supervised() starts it: it may die while it starts
         try:
             with supervised(self.stack, list(self.left), self.arm):
                 yield

@@ -52,7 +52,12 @@ class Client:
         connection = self.connection or http.client.HTTPSConnection(*self.address, timeout=self.timeout, context=self.context,
                                                                     source_address=self.source)
         try:
-            connection.request(method, path, data, send)
+            try:
+                connection.request(method, path, data, send)
+            except OSError:
+                if connection.sock is None:
+                    raise
+                # Refused before all was sent: the answer may be there all the same.
             response = connection.getresponse()
             answer = Answer(response, response.read())
         except BaseException:
