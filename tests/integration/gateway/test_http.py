@@ -180,7 +180,7 @@ REFUSED = {
     "only a colon": (400, "GET / HTTP/1.1\r\nHost: h\r\n: x\r\n\r\n"),
     "too many lines": (431, "GET / HTTP/1.1\r\nHost: h\r\n" + "X: y\r\n" * 120 + "\r\n"),
     "too long": (431, "GET / HTTP/1.1\r\nHost: h\r\nX: " + "y" * 20000 + "\r\n\r\n"),
-    "endless": (431, "GET / HTTP/1.1\r\nHost: h\r\nX: " + "y" * 300000),
+    "endless": (431, "GET / HTTP/1.1\r\nHost: h\r\nX: " + "y" * 200000),
 }
 
 
