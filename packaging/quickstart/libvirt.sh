@@ -84,7 +84,7 @@ our_domains() {
 
 # Asks every running desktop to shut down, waits, then turns off what is left.
 shut_domains_down() {
-  local name limit=$((SECONDS + 45)) running told=$((SECONDS + 5))
+  local name limit=$((SECONDS + 90)) running told=$((SECONDS + 5))
   libvirt_answers || return 0
   for name in $(our_domains); do virsh -q -c qemu:///system shutdown "$name" >>"$log_dir/quickstart.log" 2>&1 || :; done
   while running=$(running_domains) && [[ -n $running ]]; do
