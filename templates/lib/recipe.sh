@@ -26,10 +26,10 @@ run() {
   fi
 }
 
-# run_shown WHAT COMMAND…: as run, with a line every ten seconds that says it goes on and how far its log has come.
+# run_shown WHAT COMMAND…: as run; every ten seconds a line with what the command WHAT says of how far it has come.
 run_shown() {
   local what=$1; shift
-  ( while sleep 10; do phase "  $what, $(wc -l <"$recipe_log") lines of log"; done ) &
+  ( while sleep 10; do phase "  $("$what")"; done ) &
   local ticker=$!
   run "$@"
   kill "$ticker" 2>/dev/null
