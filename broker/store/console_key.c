@@ -10,6 +10,8 @@
 
 #define TEXT_SIZE sodium_base64_ENCODED_LEN (crypto_secretbox_KEYBYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING)
 
+#define PLAIN_MAX 256
+
 struct _UsherConsoleKey {
   unsigned char *bytes; /* sodium_malloc, read only */
 };
@@ -86,23 +88,40 @@ usher_console_key_seal (const UsherConsoleKey *key, const UsherSecret *secret)
   return g_bytes_new_take (sealed, size);
 }
 
-UsherSecret *
-usher_console_key_unseal (const UsherConsoleKey *key, const guint8 *sealed, gsize length, GError **error)
+/* The length of what was opened into `plain`, -1 when it was sealed with another key. */
+static gssize
+open_sealed (const UsherConsoleKey *key, const guint8 *sealed, gsize length, guint8 plain[PLAIN_MAX], GError **error)
 {
-  guint8 plain[256];
-  gsize overhead = crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES;
-  UsherSecret *secret = NULL;
+  const gsize overhead = crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES;
 
-  if (length > overhead && length - overhead <= sizeof plain
+  if (length > overhead && length - overhead <= PLAIN_MAX
       && crypto_secretbox_open_easy (plain, sealed + crypto_secretbox_NONCEBYTES, length - crypto_secretbox_NONCEBYTES,
                                      sealed, key->bytes)
              == 0)
-    secret = usher_secret_new (plain, length - overhead);
-  else
-    g_set_error (error, USHER_ERROR, USHER_ERROR_UNAVAILABLE,
-                 "a console secret in the database was not sealed with this console.key");
+    return (gssize) (length - overhead);
+  g_set_error (error, USHER_ERROR, USHER_ERROR_UNAVAILABLE,
+               "a console secret in the database was not sealed with this console.key");
+  return -1;
+}
+
+UsherSecret *
+usher_console_key_unseal (const UsherConsoleKey *key, const guint8 *sealed, gsize length, GError **error)
+{
+  guint8 plain[PLAIN_MAX];
+  gssize size = open_sealed (key, sealed, length, plain, error);
+  UsherSecret *secret = size >= 0 ? usher_secret_new (plain, (gsize) size) : NULL;
   sodium_memzero (plain, sizeof plain);
   return secret;
+}
+
+char *
+usher_console_key_unseal_text (const UsherConsoleKey *key, const guint8 *sealed, gsize length, GError **error)
+{
+  guint8 plain[PLAIN_MAX];
+  gssize size = open_sealed (key, sealed, length, plain, error);
+  char *text = size >= 0 ? g_strndup ((const char *) plain, (gsize) size) : NULL;
+  sodium_memzero (plain, sizeof plain);
+  return text;
 }
 
 void

@@ -15,5 +15,9 @@ GBytes *usher_console_key_seal (const UsherConsoleKey *key, const UsherSecret *s
 /* UNAVAILABLE when it was sealed by another key or is damaged. */
 UsherSecret *usher_console_key_unseal (const UsherConsoleKey *key, const guint8 *sealed, gsize length, GError **error);
 
+/* As usher_console_key_unseal() into ordinary memory, for a message with the secrets of a whole host: locked pages
+ * cost some ten system calls each. Owned by the caller, who zeroes it. */
+char *usher_console_key_unseal_text (const UsherConsoleKey *key, const guint8 *sealed, gsize length, GError **error);
+
 void usher_console_key_free (UsherConsoleKey *key);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (UsherConsoleKey, usher_console_key_free)

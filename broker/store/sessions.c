@@ -111,14 +111,31 @@ usher_session_console_free (UsherSessionConsole *console)
   g_free (console);
 }
 
+static guint8 *
+bytes_of_hex (const char *hex, gsize *out_length)
+{
+  gsize length = strlen (hex) / 2;
+  guint8 *bytes = g_malloc (length + 1);
+  for (gsize i = 0; i < length; i++)
+    bytes[i] = (guint8) (g_ascii_xdigit_value (hex[2 * i]) << 4 | g_ascii_xdigit_value (hex[2 * i + 1]));
+  *out_length = length;
+  return bytes;
+}
+
 UsherSecret *
 usher_console_unseal_hex (UsherStore *store, const char *hex, GError **error)
 {
-  gsize length = strlen (hex) / 2;
-  g_autofree guint8 *sealed = g_malloc (length + 1);
-  for (gsize i = 0; i < length; i++)
-    sealed[i] = (guint8) (g_ascii_xdigit_value (hex[2 * i]) << 4 | g_ascii_xdigit_value (hex[2 * i + 1]));
+  gsize length = 0;
+  g_autofree guint8 *sealed = bytes_of_hex (hex, &length);
   return usher_console_key_unseal (usher_store_get_key (store), sealed, length, error);
+}
+
+char *
+usher_console_unseal_hex_text (UsherStore *store, const char *hex, GError **error)
+{
+  gsize length = 0;
+  g_autofree guint8 *sealed = bytes_of_hex (hex, &length);
+  return usher_console_key_unseal_text (usher_store_get_key (store), sealed, length, error);
 }
 
 static gboolean

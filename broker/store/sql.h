@@ -65,6 +65,7 @@ const UsherConsoleKey *usher_store_get_key (const UsherStore *store);
 
 /* Opens what encode(desktop.console_secret, 'hex') gave. */
 UsherSecret *usher_console_unseal_hex (UsherStore *store, const char *hex, GError **error);
+char *usher_console_unseal_hex_text (UsherStore *store, const char *hex, GError **error);
 
 /* Turns a result or connection's failure into our error. `what` names the statement. */
 void usher_sql_error (PGconn *connection, const PGresult *result, const char *what, GError **error);

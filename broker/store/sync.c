@@ -200,7 +200,7 @@ wanted_desktop (UsherStore *store, const UsherRows *rows, int row)
   UsherWantedDesktop *wanted = g_new0 (UsherWantedDesktop, 1);
   UsherDesktopState state = USHER_DESKTOP_GONE;
   const char *hex = usher_cell (rows, row, SECRET);
-  g_autoptr (UsherSecret) secret = NULL;
+  char *secret;
   g_autoptr (GError) error = NULL;
 
   usher_desktop_state_parse (usher_cell_text (rows, row, W_STATE), &state);
@@ -214,7 +214,7 @@ wanted_desktop (UsherStore *store, const UsherRows *rows, int row)
   wanted->restart_revision = usher_cell_int (rows, row, RESTART);
   if (hex == NULL)
     return wanted;
-  secret = usher_console_unseal_hex (store, hex, &error);
+  secret = usher_console_unseal_hex_text (store, hex, &error);
   if (secret == NULL)
     {
       /* The next connect makes another; until then this desktop has none. */
@@ -223,7 +223,7 @@ wanted_desktop (UsherStore *store, const UsherRows *rows, int row)
       return wanted;
     }
   wanted->console_revision = usher_cell_int (rows, row, CONSOLE);
-  wanted->console_secret = g_strdup (usher_secret_peek (secret));
+  wanted->console_secret = secret; /* zeroed by usher_wanted_desktop_free() */
   wanted->console_valid_until = usher_cell_int (rows, row, VALID);
   return wanted;
 }
