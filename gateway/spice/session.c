@@ -147,14 +147,46 @@ on_redeemed (UsherRedeemed *redeemed, const GError *error, gpointer user_data)
   usher_spice_channel_redeemed (session->main);
 }
 
+static UsherRedeemRequest *
+redeem_request (const UsherSpiceContext *context, const UsherSecret *ticket, const char *client_address, const char *carrier)
+{
+  UsherRedeemRequest *request = g_new0 (UsherRedeemRequest, 1);
+  request->ticket = g_strdup (usher_secret_peek (ticket));
+  request->gateway = g_strdup (context->gateway);
+  request->client_address = g_strdup (client_address);
+  request->carrier = g_strdup (carrier);
+  return request;
+}
+
+static void
+on_reuse_refused (UsherRedeemed *redeemed, const GError *error, gpointer user_data)
+{
+  g_clear_pointer (&redeemed, usher_redeemed_free);
+}
+
+/* A ticket that a session here was made with is shown again: it is refused whatever the broker says, and the broker
+ * hears of it so that the audit trail does. Not while the first redeem is under way: this one might come before it. */
+static void
+report_reuse (const UsherSpiceSession *session, const UsherSecret *ticket, const char *client_address, const char *carrier)
+{
+  const UsherSpiceContext *context = session->sessions->context;
+  if (!session->answer_pending)
+    usher_broker_redeem (context->broker, redeem_request (context, ticket, client_address, carrier), context->redeem_ms,
+                         on_reuse_refused, NULL);
+}
+
 UsherSpiceSession *
 usher_spice_session_begin (UsherSpiceSessions *sessions, const UsherSecret *ticket, const char *client_address,
                            const char *carrier, UsherSpiceChannel *main)
 {
   char hash[USHER_TOKEN_HASH_SIZE];
   usher_token_hash (usher_secret_peek (ticket), hash);
-  if (g_hash_table_contains (sessions->by_ticket, hash))
-    return NULL;
+  const UsherSpiceSession *held = g_hash_table_lookup (sessions->by_ticket, hash);
+  if (held != NULL)
+    {
+      report_reuse (held, ticket, client_address, carrier);
+      return NULL;
+    }
   UsherSpiceSession *session = g_new0 (UsherSpiceSession, 1);
   session->sessions = sessions;
   g_strlcpy (session->ticket_hash, hash, sizeof session->ticket_hash);
@@ -164,11 +196,7 @@ usher_spice_session_begin (UsherSpiceSessions *sessions, const UsherSecret *tick
   session->answer_pending = TRUE;
   g_hash_table_insert (sessions->by_ticket, session->ticket_hash, session);
 
-  UsherRedeemRequest *request = g_new0 (UsherRedeemRequest, 1);
-  request->ticket = g_strdup (usher_secret_peek (ticket));
-  request->gateway = g_strdup (sessions->context->gateway);
-  request->client_address = g_strdup (client_address);
-  request->carrier = g_strdup (carrier);
+  UsherRedeemRequest *request = redeem_request (sessions->context, ticket, client_address, carrier);
   usher_broker_redeem (sessions->context->broker, request, sessions->context->redeem_ms, on_redeemed, session);
   return session;
 }
