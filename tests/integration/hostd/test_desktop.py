@@ -16,7 +16,7 @@ def console(revision, secret=SECRET, seconds=300):
     return {"revision": revision, "secret": secret, "valid_until": int(time.time()) + seconds}
 
 
-@pytest.mark.limit(300)
+@pytest.mark.limit(450)
 def test_a_whole_life(host):
     desktop = new_id()
     host.broker.want(desktop, "office-1")
