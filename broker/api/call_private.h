@@ -41,6 +41,7 @@ struct _UsherCall {
   guint retry_after_s;
   const char *audit_action; /* NULL: a refusal is not audited here */
   guint refusal_floor_ms;
+  gulong hang_up; /* handler of "disconnected", which holds a reference until the call ended */
   gboolean gone; /* the client hung up: nothing may be sent */
 };
 

@@ -98,8 +98,8 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
   UsherListener listener = listener_of (api, server);
   g_autoptr (UsherCall) call = usher_call_new (api, listener, message);
   g_autoptr (GError) error = NULL;
-  g_signal_connect_data (message, "disconnected", G_CALLBACK (on_disconnected), usher_call_ref (call),
-                         (GClosureNotify) (void (*) (void)) usher_call_unref, 0);
+  call->hang_up = g_signal_connect_data (message, "disconnected", G_CALLBACK (on_disconnected), usher_call_ref (call),
+                                         (GClosureNotify) (void (*) (void)) usher_call_unref, 0);
   api->calls++;
   soup_server_message_pause (message);
   if (!begin (call, listener, &error))
@@ -264,6 +264,9 @@ void
 usher_api_call_ended (UsherApi *api, UsherCall *call, const GError *error)
 {
   api->calls--;
+  if (call->hang_up != 0)
+    g_signal_handler_disconnect (call->message, call->hang_up);
+  call->hang_up = 0;
   if (error != NULL)
     usher_refusals_note (api, call, error);
   if (api->draining && api->calls == 0)

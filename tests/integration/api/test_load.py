@@ -1,6 +1,7 @@
 """A small broker under more than it can do: it says so at once, keeps answering what needs no database, and wakes many who wait."""
 import concurrent.futures
 import os
+import pathlib
 import signal
 import time
 
@@ -85,3 +86,22 @@ def test_those_who_hang_up_are_forgotten(small):
     last = admin.get(f"/api/v1/records/host?watch=1&after={version}&timeout_s=2")
     assert last.status == 200
     assert small.broker.running() and "CRITICAL" not in small.broker.tail()
+
+
+def test_requests_leave_nothing_behind(small):
+    """The memory of a broker doesn't grow with the requests it answered."""
+    def resident_kib():
+        status = (pathlib.Path("/proc") / str(small.broker.process.pid) / "status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0])
+    alice = small.person("alice")
+    connection = alice.connect()
+
+    def ask(times):
+        for _ in range(times):
+            connection.request("GET", "/api/v1/me", headers=alice.headers)
+            assert connection.getresponse().read()
+    ask(1000)
+    before = resident_kib()
+    ask(4000)
+    connection.close()
+    assert resident_kib() - before < 4000, "a kibibyte a request"
