@@ -92,6 +92,10 @@ usher_hosts_join_step (UsherCall *call, UsherStore *store, GError **error)
   return TRUE;
 }
 
+/* A host that says nothing for 30 s counts as silent: its pending sync ends well before, so that a loaded machine has
+ * time for the next. */
+#define SYNC_WAIT_S 20
+
 /* What a host said is taken in at the first look only; its wanted set is asked for at each. */
 static const UsherSyncRequest *
 take_in (UsherCall *call, UsherStore *store, GError **error)
@@ -118,7 +122,7 @@ usher_hosts_sync_step (UsherCall *call, UsherStore *store, GError **error)
     return FALSE;
   if (answer == NULL)
     usher_call_wait (call, USHER_KIND_BIT (USHER_KIND_DESKTOP) | USHER_KIND_BIT (USHER_KIND_HOST),
-                     (guint) MIN (request->wait_s, USHER_SYNC_WAIT_MAX_S) * 1000);
+                     (guint) MIN (request->wait_s, SYNC_WAIT_S) * 1000);
   else
     usher_call_answer (call, 200, usher_sync_answer_to_json (answer));
   return TRUE;
