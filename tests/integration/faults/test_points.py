@@ -6,7 +6,6 @@ One life has many deaths: a daemon that died at one point is started again with 
 import json
 import signal
 import socket
-import sys
 import traceback
 
 import pytest
@@ -60,7 +59,7 @@ def lives(stack, tmp_path_factory):
                 wrong = traceback.format_exc()
         told.update(dict.fromkeys(gauntlet.fired[before:], wrong))
         print(f"# life {number}: died at {gauntlet.fired[before:]}{', and then it went wrong' if wrong else ''}; "
-              f"to come: {gauntlet.left}", file=sys.__stdout__, flush=True)
+              f"to come: {gauntlet.left}")
         if not any(gauntlet.left.values()) or (number >= 2 and len(gauntlet.fired) == before):
             break
     return told
