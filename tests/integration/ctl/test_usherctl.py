@@ -126,6 +126,31 @@ def test_a_file_with_a_mistake(admin, published):
     assert admin.json("get", "pool", "office")["spec"]["maximum"] == 4
 
 
+@pytest.mark.parametrize("text", [
+    "kind: pool\n\tname: x\n",
+    "kind: [pool\n",
+    "kind: pool\nname: x\nspec: {a: 1\n---\nkind: pool\n",
+    "just a text\n",
+    "- a\n- list\n",
+    "kind: pool\nname: [x]\nspec: {}\n",
+    "kind: nothing-like-it\nname: x\nspec: {}\n",
+    "name: x\nspec: {}\n",
+    "kind: pool\nname: ../../etc\nspec: {}\n",
+    "kind: pool\nname: x\nspec: {a: &a [1], b: *c}\n",
+    "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nd: &d [*c, *c]\n",
+    "kind: pool\nname: x\nspec: " + "[" * 5000 + "\n",
+    "kind: !!python/object:os.system pool\nname: x\nspec: {}\n",
+    "kind: pool\nname: x\x01y\nspec: {}\n",
+], ids=["tab", "open list", "open map", "text", "list", "name is a list", "kind", "no kind", "name", "alias of nothing", "aliases", "deep",
+        "tag", "control"])
+def test_malformed_yaml_names_the_line_and_changes_nothing(admin, published, text):
+    before = admin.json("get", "pools")
+    message = admin("apply", "-f", "-", text=text, status=1)
+    assert "-:" in message or "pool/" in message, message
+    assert len(message) < 2000 and "Traceback" not in message
+    assert admin.json("get", "pools") == before
+
+
 def test_an_old_version_is_a_conflict(admin, published):
     record = admin.json("get", "pool", "office")
     newer = json.loads(json.dumps(record))
