@@ -36,11 +36,21 @@ run_shown() {
   wait "$ticker" 2>/dev/null || :
 }
 
+# remove_work FOLDER: removes a working folder, never what is mounted in it: a system that is being installed has the machine's
+# own /sys and /dev there. With a mount in it the folder stays, and is named.
+remove_work() {
+  if awk -v dir="$1/" 'index ($5, dir) == 1 { found = 1 } END { exit !found }' /proc/self/mountinfo; then
+    printf '%s: something is mounted below %s: it is left there\n' "$recipe_name" "$1" >&2
+    return 0
+  fi
+  rm -rf --one-file-system -- "$1"
+}
+
 recipe_clean() {
   local status=$?
   # shellcheck disable=SC2046  # a list of ids
   kill $(jobs -p) 2>/dev/null || :
-  [[ -z $recipe_work ]] || rm -rf -- "$recipe_work"
+  [[ -z $recipe_work ]] || remove_work "$recipe_work"
   return $status
 }
 
@@ -105,7 +115,8 @@ recipe_begin() {
   trap recipe_clean EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
-  rm -rf -- "$recipe_out/.building-$recipe_name".*   # of a build that was killed: we hold its lock
+  local left   # by a build that was killed: we hold its lock
+  for left in "$recipe_out/.building-$recipe_name".*; do [[ ! -e $left ]] || remove_work "$left"; done
   recipe_work=$(mktemp -d "$recipe_out/.building-$recipe_name.XXXXXX")
   mkdir -- "$recipe_work/version"
   recipe_log=$recipe_work/log
