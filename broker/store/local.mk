@@ -30,7 +30,8 @@ MIGRATIONS = \
 	$(srcdir)/broker/store/migrations/0002_audit.sql \
 	$(srcdir)/broker/store/migrations/0003_views.sql \
 	$(srcdir)/broker/store/migrations/0004_quiet.sql \
-	$(srcdir)/broker/store/migrations/0005_obstacles.sql
+	$(srcdir)/broker/store/migrations/0005_obstacles.sql \
+	$(srcdir)/broker/store/migrations/0006_horizon.sql
 EXTRA_DIST += $(MIGRATIONS) broker/store/embed.awk broker/store/roles.sql
 CLEANFILES += broker/store/migration_list.c
 broker/store/migration_list.c: $(MIGRATIONS) $(srcdir)/broker/store/embed.awk
