@@ -141,13 +141,14 @@ note_success (Desktop *desktop)
 }
 
 /* Not the desktop's failure: nothing could be found out, or it changed under the action (QEMU ended meanwhile).
- * It stays as last seen, and one looks again. A start is of a domain that is off: what that says is meant. */
+ * It stays as last seen, and one looks again. What cloning and starting lack is not about a domain that runs: it is meant. */
 static gboolean
 is_only_late (UsherAction action, const GError *failure)
 {
   return g_error_matches (failure, USHER_ERROR, USHER_ERROR_UNAVAILABLE)
-         || (action != USHER_DO_START && (g_error_matches (failure, USHER_ERROR, USHER_ERROR_CONFLICT)
-                                          || g_error_matches (failure, USHER_ERROR, USHER_ERROR_MISSING)));
+         || (action != USHER_DO_CLONE && action != USHER_DO_START
+             && (g_error_matches (failure, USHER_ERROR, USHER_ERROR_CONFLICT)
+                 || g_error_matches (failure, USHER_ERROR, USHER_ERROR_MISSING)));
 }
 
 static void
