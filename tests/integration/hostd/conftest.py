@@ -7,7 +7,14 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from harness.libvirt import PrivateLibvirt  # noqa: E402
+from harness.stack import tiny_templates  # noqa: E402
 from rig import Rig, remove_domains  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def template():
+    """Built here, so that no test's own time goes into it."""
+    return tiny_templates()
 
 
 @pytest.fixture(scope="module")
