@@ -39,6 +39,8 @@ def a_life(stack, pool):
     with stack.session_by_and_by("alice", pool, 180) as session:
         assert session.offer["desktop"]["id"] == desktop, "it is still hers"
     assert [row[0] for row in stack.rows_of(pool) if row[3]] == [desktop]
+    stack.until_it_works(lambda: stack.publish(pool, maximum=2, spares=1), 90)
+    wait_until(lambda: len(stack.rows_of(pool)) == 2, 60, "a spare is planned")
     stack.until_it_works(lambda: stack.join_host("other"))
     stack.until_it_works(lambda: gone(stack.admin().delete("/records/host/other")))
     stack.until_it_works(lambda: chaos.check_all_gone(stack, pool, 60), 180)
