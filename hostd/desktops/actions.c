@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 #include "common/fault.h"
+#include "common/log.h"
 #include "hostd/storage/console_file.h"
 
 /* What the action knows beside its job: the state it found. */
@@ -124,6 +125,9 @@ define (Work *work, const UsherTemplateFiles *files, GError **error)
   g_autofree char *disk = usher_desktop_dirs_dup_path (work->ground->dirs, work->job->id, "disk.qcow2");
   g_autofree char *serial = usher_desktop_dirs_dup_path (work->ground->dirs, work->job->id, "serial.log");
   g_autofree char *network = usher_virt_find_network (work->ground->virt);
+  if (network == NULL)
+    usher_log (USHER_LOG_WARNING, &(UsherLogContext) { .desktop = work->job->id },
+               "libvirt has no active network «default»: the desktop gets no network card");
   UsherDomainSpec spec = {
     .id = work->job->id, .name = record->name, .deployment = work->ground->deployment, .domain_type = work->ground->domain_type,
     .machine = manifest->machine, .video = usher_template_video_name (manifest->video), .kernel = files->kernel,

@@ -95,12 +95,11 @@ static void
 add_network (GString *xml, const UsherDomainSpec *spec)
 {
   char mac[18];
+  if (spec->network == NULL)
+    return; /* never QEMU's user networking: through it a guest reaches the host's loopback */
   usher_domain_mac (spec->id, mac);
-  if (spec->network != NULL)
-    add (xml, "<interface type='network'><mac address='%s'/><source network='%s'/><model type='virtio'/>"
-         "<port isolated='yes'/></interface>", mac, spec->network); /* desktops do not reach each other */
-  else
-    add (xml, "<interface type='user'><mac address='%s'/><model type='virtio'/></interface>", mac);
+  add (xml, "<interface type='network'><mac address='%s'/><source network='%s'/><model type='virtio'/>"
+       "<port isolated='yes'/></interface>", mac, spec->network); /* desktops do not reach each other */
 }
 
 static void

@@ -21,7 +21,7 @@ typedef struct {
   const char *kernel, *initrd, *cmdline; /* kernel NULL: the disk boots */
   const char *disk, *base; /* overlay and its backing file; both NULL: no disk */
   const char *serial_log;
-  const char *network;     /* libvirt network; NULL: user networking */
+  const char *network;     /* libvirt network; NULL: none, and no network card */
   const char *first_secret; /* nobody learns it, and it has expired already */
   gint64 vcpus, ram_mib;
 } UsherDomainSpec;

@@ -55,12 +55,13 @@ a_whole_domain (void **state)
     "<domain type='qemu'>", "<uuid>" ID "</uuid>", "<name>usher-" ID "</name>", "<memory unit='MiB'>1024</memory>", "<vcpu>2</vcpu>",
     "machine='pc-q35-7.2'", "<kernel>/t/vmlinuz</kernel>", "<cmdline>root=/dev/vda quiet systemd.hostname=office-1</cmdline>",
     "<cpu mode='maximum'/>", "<source file='/d/disk.qcow2'/>", "<source file='/t/disk.qcow2'><seclabel model='dac' relabel='no'/>",
-    "<interface type='user'>", "org.qemu.guest_agent.0", "com.redhat.spice.0", "listen='127.0.0.1'", "passwd='first'",
+    "org.qemu.guest_agent.0", "com.redhat.spice.0", "listen='127.0.0.1'", "passwd='first'",
     "passwdValidTo='1970-01-01T00:00:01'", "<video><model type='qxl'/></video>", "<genid/>", "<source path='/d/serial.log' append='on'/>",
     "<stats period='5'/>",
   };
   for (gsize i = 0; i < G_N_ELEMENTS (parts); i++)
     has (xml, parts[i]);
+  assert_null (strstr (xml, "<interface")); /* no network: no card, and never user networking */
 }
 
 static void
