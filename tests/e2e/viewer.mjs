@@ -49,8 +49,12 @@ export class Viewer {
 
   /** Types into the window that has the pointer. */
   async type(text) {
-    await run("xdotool", ["mousemove", "400", "300", "click", "1", "sleep", "1", "type", "--delay", "60", text], { env: this.env });
+    await run("xdotool", ["mousemove", "400", "300", "click", "1", "sleep", "1", "type", "--delay", "90", text], { env: this.env });
     await run("xdotool", ["key", "Return"], { env: this.env });
+  }
+
+  async key(name) {
+    await run("xdotool", ["key", name], { env: this.env });
   }
 
   async close() {
