@@ -27,7 +27,7 @@ def postgres():
 def test_store(postgres, name):
     postgres.query("DROP DATABASE usher WITH (FORCE)")
     postgres.run_file(SOURCE / "broker/store/roles.sql")
-    environment = dict(os.environ, USHER_TEST_OWNER=postgres.conninfo("usher", "usher_owner"),
+    environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="STDOUT", USHER_TEST_OWNER=postgres.conninfo("usher", "usher_owner"),
                        USHER_TEST_BROKER=postgres.conninfo("usher", "usher_broker"),
                        USHER_TEST_SUPER=postgres.conninfo("usher"))
     does = {"@kill": postgres.kill, "@start": postgres.start}
