@@ -73,7 +73,8 @@ static void
 answer (UsherCall *call)
 {
   const Seen *seen = call->api->health->seen;
-  usher_call_answer (call, 200, json_pack ("{s:s, s:s, s:s}", "broker", "ok", "database", word (&seen[DATABASE]), "directory",
+  const char *database = call->api->ready ? word (&seen[DATABASE]) : "unknown"; /* as long as it refuses calls for want of it */
+  usher_call_answer (call, 200, json_pack ("{s:s, s:s, s:s}", "broker", "ok", "database", database, "directory",
                                            word (&seen[DIRECTORY])));
   usher_call_finish (call, NULL);
 }
