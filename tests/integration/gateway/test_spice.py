@@ -324,8 +324,8 @@ class WebStream:
             return b""
         return data if opcode == 2 else b""
 
-    def shutdown(self, _how):
-        self.socket.shutdown()
+    def shutdown(self, how):
+        self.socket.sock.shutdown(how)  # closing alone would wait for the reader, and nobody would hear of it
 
     def close(self):
         self.socket.close()
