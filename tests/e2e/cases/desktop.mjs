@@ -134,7 +134,7 @@ function browserCases(people, seen, keep) {
       await until("a screen as wide as the window", 60, async () => (await size(await canvasPng(page))).width === 1200, 1000);
       await until("the machine's own picture", 30, async () => sameAsGuest(stack, seen.alice, await canvasPng(page)), 1000);
     }, ofPages)]),
-    () => testCase("the gateway is killed: the page says so and comes back by itself", 180, async () => {
+    () => testCase("the gateway is killed: the page says so and comes back by itself", 400, async () => {
       await stack.kill("gateway");
       await page.waitForSelector('body[data-state="lost"]', { timeout: 20000 });
       assert.match(await page.textContent("#overlay-title"), /lost/);
