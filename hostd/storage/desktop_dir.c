@@ -117,6 +117,7 @@ gint64
 usher_desktop_dirs_free_mib (UsherDesktopDirs *dirs)
 {
   struct statvfs found;
+  g_mkdir_with_parents (dirs->path, 0711); /* a host that holds nothing yet is not one without room */
   if (statvfs (dirs->path, &found) < 0)
     return -1;
   return (gint64) ((guint64) found.f_bavail * found.f_frsize / (1024 * 1024));

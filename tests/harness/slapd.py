@@ -120,6 +120,12 @@ class PrivateSlapd:
     def freeze(self):
         """It keeps its sockets and answers nothing, until kill() or thaw()."""
         self.process.send_signal(signal.SIGSTOP)
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task")
+        deadline = time.monotonic() + 10
+        while any((task / "stat").read_text().rpartition(")")[2].split()[0] != "T" for task in tasks.iterdir()):
+            if time.monotonic() > deadline:
+                raise AssertionError("slapd does not stop")
+            time.sleep(0.01)
 
     def thaw(self):
         self.process.send_signal(signal.SIGCONT)
