@@ -16,10 +16,13 @@ static const UsherSql see_host = {
   "templates = ARRAY(SELECT jsonb_array_elements_text($9::jsonb) ORDER BY 1) "
   "WHERE id = $1::uuid RETURNING (SELECT id FROM deployment), name",
 };
+#define DESKTOP_COLUMNS \
+  "SELECT id, state, owner IS NOT NULL, seen_state, seen_reason, seen_console_revision, seen_restart_revision, " \
+  "seen_starts, pool, ready_at IS NOT NULL FROM desktop WHERE host = $1::uuid "
+static const UsherSql find_desktops = { "host-desktops", DESKTOP_COLUMNS };
 static const UsherSql lock_desktops = {
-  "host-desktops",
-  "SELECT id, state, owner IS NOT NULL, seen_state, seen_reason, seen_console_revision, seen_restart_revision, "
-  "seen_starts, pool, ready_at IS NOT NULL FROM desktop WHERE host = $1::uuid ORDER BY id FOR NO KEY UPDATE",
+  "host-desktops-lock",
+  DESKTOP_COLUMNS "AND id IN (SELECT jsonb_array_elements_text($2::jsonb)::uuid) ORDER BY id FOR NO KEY UPDATE",
 };
 enum { ID, STATE, OWNED, SEEN_STATE, SEEN_REASON, SEEN_CONSOLE, SEEN_RESTART, SEEN_STARTS, POOL, WAS_READY };
 static const UsherSql see_desktop = {
@@ -90,18 +93,24 @@ reason_of_move (UsherDesktopState to, const UsherSeenDesktop *seen)
                                         : "its host says so";
 }
 
-/* Moves the desktop where the host's word puts it. */
+/* Where the host's word puts the desktop; FALSE where it is already. */
+static gboolean
+find_move (const UsherRows *rows, int row, const UsherSeenDesktop *seen, UsherDesktopMove *out)
+{
+  if (!usher_desktop_state_parse (usher_cell_text (rows, row, STATE), &out->from))
+    return FALSE;
+  out->to = usher_desktop_state_after (out->from, usher_cell_bool (rows, row, OWNED), seen->state);
+  return out->to != out->from;
+}
+
 static gboolean
 follow (UsherStore *store, const UsherRows *rows, int row, const UsherSeenDesktop *seen, GError **error)
 {
   const char *id = usher_cell_text (rows, row, ID), *pool = usher_cell_text (rows, row, POOL);
   UsherDesktopMove move = { .id = id, .rule = usher_seen_state_name (seen->state) };
-  if (!usher_desktop_state_parse (usher_cell_text (rows, row, STATE), &move.from))
+  if (!find_move (rows, row, seen, &move))
     return TRUE;
-  move.to = usher_desktop_state_after (move.from, usher_cell_bool (rows, row, OWNED), seen->state);
   move.message = reason_of_move (move.to, seen);
-  if (move.to == move.from)
-    return TRUE;
   if (!usher_desktop_move (store, &move, error))
     return FALSE;
   if (move.to == USHER_DESKTOP_GONE)
@@ -138,6 +147,24 @@ seen_by_id (const UsherSyncRequest *request)
   return seen;
 }
 
+/* Ids, as a JSON array, of the desktops of which the report says something new: mostly few of many, and only those are locked. */
+static char *
+find_changed (const UsherRows *rows, GHashTable *seen)
+{
+  g_autoptr (GPtrArray) changed = g_ptr_array_new ();
+  UsherDesktopMove move;
+  for (int row = 0; row < PQntuples (rows); row++)
+    {
+      const UsherSeenDesktop *desktop = g_hash_table_lookup (seen, usher_cell_text (rows, row, ID));
+      if (desktop != NULL && (is_news (rows, row, desktop) || find_move (rows, row, desktop, &move)))
+        g_ptr_array_add (changed, (gpointer) desktop->id);
+    }
+  if (changed->len == 0)
+    return NULL;
+  g_ptr_array_add (changed, NULL);
+  return usher_list_json ((const char *const *) changed->pdata);
+}
+
 static gboolean
 take_report (UsherStore *store, gpointer data, GError **error)
 {
@@ -146,7 +173,13 @@ take_report (UsherStore *store, gpointer data, GError **error)
   if (!take_host (store, report, error))
     return FALSE;
   USHER_FAULT_POINT ("store.seen");
-  g_autoptr (UsherRows) rows = usher_sql (store, &lock_desktops, error, report->host);
+  g_autoptr (UsherRows) all = usher_sql (store, &find_desktops, error, report->host);
+  if (all == NULL)
+    return FALSE;
+  g_autofree char *changed = find_changed (all, seen);
+  if (changed == NULL)
+    return TRUE;
+  g_autoptr (UsherRows) rows = usher_sql (store, &lock_desktops, error, report->host, changed);
   for (int row = 0; rows != NULL && row < PQntuples (rows); row++)
     {
       const UsherSeenDesktop *desktop = g_hash_table_lookup (seen, usher_cell_text (rows, row, ID));

@@ -9,6 +9,8 @@
 #define SYNC_PATH "/host/v1/sync"
 #define ANSWER_MAX (32 * 1024 * 1024)
 #define COALESCE_MS 30   /* changes that come together go together */
+#define SPACING_MS 100   /* requests of a busy host come no closer than this on average, for each says everything anew... */
+#define BURST 2          /* ...and so many of a host that was quiet may come at once, so that a click does not wait */
 #define CONFIRM_MS 2000  /* see send_now() */
 #define NO_ANSWER_S (USHER_SYNC_WAIT_MAX_S + 20)
 
@@ -24,10 +26,11 @@ struct _UsherSyncClient {
   guint64 sent;           /* number of the last request sent */
   guint64 sent_before;    /* what that was when `version` came */
   gint64 poll_sent_at;    /* monotonic ms */
+  gint64 paced_ms;        /* monotonic: when the requests sent so far would have gone, evenly spaced */
   gboolean polling, asking; /* the waiting request, the immediate one, is out */
   gboolean again;         /* changed while asking */
   guint failures;
-  guint now_timer, confirm_timer, retry_timer;
+  guint soon_timer, confirm_timer, retry_timer;
 };
 
 /* One request on its way. */
@@ -39,7 +42,7 @@ typedef struct {
 } Call;
 
 static void send_now (UsherSyncClient *client);
-static void send_poll (UsherSyncClient *client);
+static void send_soon (UsherSyncClient *client);
 
 guint
 usher_sync_backoff_ms (guint failures, double random)
@@ -122,7 +125,7 @@ succeeded (UsherSyncClient *client, const Call *call, const UsherSyncAnswer *ans
       client->apply (answer, client->user_data);
     }
   if (!client->polling)
-    send_poll (client);
+    send_soon (client);
 }
 
 static void
@@ -150,7 +153,7 @@ on_answer (GObject *source, GAsyncResult *result, gpointer user_data)
   else
     succeeded (client, call, answer);
   if (!client->asking && client->again && client->failures == 0)
-    send_now (client);
+    send_soon (client);
 }
 
 /* ---- requests ---- */
@@ -164,6 +167,7 @@ send_request (UsherSyncClient *client, gboolean poll)
   request->deployment = g_strdup (client->deployment);
   request->after = client->version;
   request->wait_s = poll ? USHER_SYNC_WAIT_MAX_S : 0;
+  client->paced_ms = MAX (client->paced_ms, g_get_monotonic_time () / 1000) + SPACING_MS;
   json_auto_t *json = usher_sync_request_to_json (request);
   char *line = usher_json_to_line (json);
   g_autoptr (GBytes) body = g_bytes_new_take (line, strlen (line));
@@ -209,21 +213,31 @@ send_now (UsherSyncClient *client)
     client->confirm_timer = g_timeout_add (CONFIRM_MS, on_confirm, client);
 }
 
+/* The waiting request carries a report as well as any: when none is out, it is the one that goes. */
 static gboolean
-on_now (gpointer data)
+on_soon (gpointer data)
 {
   UsherSyncClient *client = data;
-  client->now_timer = 0;
-  send_now (client);
+  client->soon_timer = 0;
+  if (client->polling)
+    send_now (client);
+  else
+    send_poll (client);
   return G_SOURCE_REMOVE;
+}
+
+static void
+send_soon (UsherSyncClient *client)
+{
+  gint64 pause_ms = client->paced_ms - BURST * SPACING_MS - g_get_monotonic_time () / 1000;
+  if (client->retry_timer == 0 && client->soon_timer == 0) /* else the next one says it all */
+    client->soon_timer = g_timeout_add ((guint) MAX (pause_ms, COALESCE_MS), on_soon, client);
 }
 
 void
 usher_sync_client_changed (UsherSyncClient *client)
 {
-  if (client->retry_timer != 0 || client->now_timer != 0)
-    return; /* the next try says it all */
-  client->now_timer = g_timeout_add (COALESCE_MS, on_now, client);
+  send_soon (client);
 }
 
 /* ---- life ---- */
@@ -279,7 +293,7 @@ void
 usher_sync_client_free (UsherSyncClient *client)
 {
   g_cancellable_cancel (client->cancellable);
-  g_clear_handle_id (&client->now_timer, g_source_remove);
+  g_clear_handle_id (&client->soon_timer, g_source_remove);
   g_clear_handle_id (&client->confirm_timer, g_source_remove);
   g_clear_handle_id (&client->retry_timer, g_source_remove);
   g_clear_object (&client->session);
