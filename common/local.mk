@@ -12,7 +12,8 @@ libusher_common_a_SOURCES = \
 	common/rpc/door.c common/rpc/door.h \
 	common/rpc/grant.c common/rpc/grant.h \
 	common/rpc/redeem.c common/rpc/redeem.h \
-	common/rpc/sync.c common/rpc/sync.h
+	common/rpc/sync.c common/rpc/sync.h \
+	common/rpc/sync_images.c common/rpc/sync_private.h
 libusher_common_a_CFLAGS = $(AM_CFLAGS)
 
 UNIT_TESTS += tests/unit/common-test

@@ -4,6 +4,7 @@
 
 #include "common/error.h"
 #include "common/json.h"
+#include "common/rpc/sync_private.h"
 
 static const char *const seen_names[] = {
   [USHER_SEEN_ABSENT] = "absent", [USHER_SEEN_CREATING] = "creating", [USHER_SEEN_STARTING] = "starting",
@@ -13,6 +14,26 @@ static const char *const seen_names[] = {
 static const char *const wanted_names[] = {
   [USHER_WANTED_RUNNING] = "running", [USHER_WANTED_STOPPED] = "stopped", [USHER_WANTED_GONE] = "gone",
 };
+
+static const char *const clone_names[] = { [USHER_CLONE_LINKED] = "linked", [USHER_CLONE_INSTANT] = "instant" };
+
+const char *
+usher_clone_kind_name (UsherCloneKind kind)
+{
+  return clone_names[kind];
+}
+
+gboolean
+usher_clone_kind_parse (const char *name, UsherCloneKind *out)
+{
+  for (guint i = 0; name != NULL && i < G_N_ELEMENTS (clone_names); i++)
+    if (g_str_equal (name, clone_names[i]))
+      {
+        *out = i;
+        return TRUE;
+      }
+  return FALSE;
+}
 
 const char *
 usher_seen_state_name (UsherSeenState state)
@@ -39,6 +60,23 @@ read_count (UsherJson at, const char *key, gint64 *out, GError **error)
   return usher_json_get_int (at, key, 0, G_MAXINT64, out, error);
 }
 
+/* Members that a daemon of an older version does not send keep their zero. */
+static gboolean
+has (UsherJson at, const char *key)
+{
+  return json_object_get (at.object, key) != NULL;
+}
+
+static gboolean
+read_clone (UsherJson at, UsherCloneKind *out, GError **error)
+{
+  int kind = 0;
+  if (has (at, "clone") && !usher_json_get_name (at, "clone", clone_names, G_N_ELEMENTS (clone_names), &kind, error))
+    return FALSE;
+  *out = kind;
+  return TRUE;
+}
+
 /* ---- the request ---- */
 
 UsherSyncRequest *
@@ -46,6 +84,8 @@ usher_sync_request_new (void)
 {
   UsherSyncRequest *request = g_new0 (UsherSyncRequest, 1);
   request->desktops = g_ptr_array_new_with_free_func ((GDestroyNotify) usher_seen_desktop_free);
+  request->parents = g_ptr_array_new_with_free_func ((GDestroyNotify) usher_seen_parent_free);
+  request->fetches = g_ptr_array_new_with_free_func ((GDestroyNotify) usher_seen_fetch_free);
   return request;
 }
 
@@ -53,6 +93,7 @@ void
 usher_seen_desktop_free (UsherSeenDesktop *desktop)
 {
   g_free (desktop->reason);
+  g_free (desktop->clone_reason);
   g_free (desktop);
 }
 
@@ -68,15 +109,19 @@ usher_sync_request_free (UsherSyncRequest *request)
   g_free (request->door);
   g_strfreev (request->templates);
   g_ptr_array_unref (request->desktops);
+  g_ptr_array_unref (request->parents);
+  g_ptr_array_unref (request->fetches);
   g_free (request);
 }
 
 static json_t *
 seen_to_json (const UsherSeenDesktop *seen)
 {
-  return json_pack ("{s:s, s:s, s:s, s:I, s:I, s:I}", "id", seen->id, "state", seen_names[seen->state], "reason",
+  return json_pack ("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:s}", "id", seen->id, "state", seen_names[seen->state], "reason",
                     text (seen->reason), "console_revision", (json_int_t) seen->console_revision,
-                    "restart_revision", (json_int_t) seen->restart_revision, "starts", (json_int_t) seen->starts);
+                    "restart_revision", (json_int_t) seen->restart_revision, "starts", (json_int_t) seen->starts,
+                    "system_revision", (json_int_t) seen->system_revision, "clone", clone_names[seen->clone], "clone_reason",
+                    text (seen->clone_reason));
 }
 
 json_t *
@@ -87,13 +132,14 @@ usher_sync_request_to_json (const UsherSyncRequest *request)
     json_array_append_new (templates, json_string (request->templates[i]));
   for (guint i = 0; i < request->desktops->len; i++)
     json_array_append_new (desktops, seen_to_json (request->desktops->pdata[i]));
-  return json_pack ("{s:s, s:I, s:I, s:{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o}, s:o}", "deployment", text (request->deployment),
+  return json_pack ("{s:s, s:I, s:I, s:{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o}, s:o, s:o, s:o}", "deployment", text (request->deployment),
                     "after", (json_int_t) request->after, "wait_s", (json_int_t) request->wait_s, "host", "name",
                     text (request->name), "version", text (request->version), "domain_type", text (request->domain_type), "door",
                     text (request->door), "cpus",
                     (json_int_t) request->cpus, "memory_mib", (json_int_t) request->memory_mib, "memory_free_mib",
                     (json_int_t) request->memory_free_mib, "disk_free_mib", (json_int_t) request->disk_free_mib,
-                    "templates", templates, "desktops", desktops);
+                    "templates", templates, "desktops", desktops, "parents", usher_sync_parents_to_json (request->parents),
+                    "fetches", usher_sync_fetches_to_json (request->fetches));
 }
 
 static gboolean
@@ -136,29 +182,30 @@ read_seen (const json_t *json, const char *path, GPtrArray *into, GError **error
 {
   UsherJson at = { json, path };
   UsherSeenDesktop *seen = g_new0 (UsherSeenDesktop, 1);
+  const char *clone_reason = "";
   int state = 0;
   g_ptr_array_add (into, seen);
   if (!usher_json_get_id (at, "id", seen->id, error)
       || !usher_json_get_name (at, "state", seen_names, G_N_ELEMENTS (seen_names), &state, error)
       || !usher_json_dup_string (at, "reason", &seen->reason, error) || !read_count (at, "console_revision", &seen->console_revision, error)
-      || !read_count (at, "restart_revision", &seen->restart_revision, error) || !read_count (at, "starts", &seen->starts, error))
+      || !read_count (at, "restart_revision", &seen->restart_revision, error) || !read_count (at, "starts", &seen->starts, error)
+      || !usher_json_find_int (at, "system_revision", 0, G_MAXINT64, &seen->system_revision, error)
+      || !read_clone (at, &seen->clone, error) || !usher_json_find_string (at, "clone_reason", &clone_reason, error))
     return FALSE;
+  seen->clone_reason = g_strdup (clone_reason);
   seen->state = state;
   return TRUE;
 }
 
-/* Reads the list `key` with `read_one`, telling it the path of each element. */
-static gboolean
-read_list (const json_t *json, gboolean (*read_one) (const json_t *, const char *, GPtrArray *, GError **), GPtrArray *into,
-           GError **error)
+gboolean
+usher_sync_read_list (UsherJson at, const char *key, UsherSyncReadOne read_one, GPtrArray *into, GError **error)
 {
-  UsherJson top = { json, "sync" };
   const json_t *list;
-  if (!usher_json_get_array (top, "desktops", &list, error))
+  if (!usher_json_get_array (at, key, &list, error))
     return FALSE;
   for (gsize i = 0; i < json_array_size (list); i++)
     {
-      g_autofree char *path = g_strdup_printf ("sync.desktops[%" G_GSIZE_FORMAT "]", i);
+      g_autofree char *path = g_strdup_printf ("%s.%s[%" G_GSIZE_FORMAT "]", at.path, key, i);
       if (!read_one (json_array_get (list, i), path, into, error))
         return FALSE;
     }
@@ -172,7 +219,9 @@ usher_sync_request_from_json (const json_t *json, GError **error)
   UsherJson at = { json, "sync" };
   if (!usher_json_dup_string (at, "deployment", &request->deployment, error) || !read_count (at, "after", &request->after, error)
       || !usher_json_get_int (at, "wait_s", 0, USHER_SYNC_WAIT_MAX_S, &request->wait_s, error)
-      || !read_host (json, request, error) || !read_list (json, read_seen, request->desktops, error))
+      || !read_host (json, request, error) || !usher_sync_read_list (at, "desktops", read_seen, request->desktops, error)
+      || (has (at, "parents") && !usher_sync_read_list (at, "parents", usher_sync_read_parent, request->parents, error))
+      || (has (at, "fetches") && !usher_sync_read_list (at, "fetches", usher_sync_read_fetch, request->fetches, error)))
     return NULL;
   return g_steal_pointer (&request);
 }
@@ -184,6 +233,8 @@ usher_sync_answer_new (void)
 {
   UsherSyncAnswer *answer = g_new0 (UsherSyncAnswer, 1);
   answer->desktops = g_ptr_array_new_with_free_func ((GDestroyNotify) usher_wanted_desktop_free);
+  answer->versions = g_ptr_array_new_with_free_func ((GDestroyNotify) usher_wanted_version_free);
+  answer->parents = g_ptr_array_new_with_free_func ((GDestroyNotify) usher_parent_key_free);
   return answer;
 }
 
@@ -206,16 +257,20 @@ usher_sync_answer_free (UsherSyncAnswer *answer)
   g_free (answer->deployment);
   g_free (answer->host);
   g_ptr_array_unref (answer->desktops);
+  g_ptr_array_unref (answer->versions);
+  g_ptr_array_unref (answer->parents);
   g_free (answer);
 }
 
 static json_t *
 wanted_to_json (const UsherWantedDesktop *wanted)
 {
-  json_t *json = json_pack ("{s:s, s:s, s:s, s:{s:s, s:I}, s:I, s:I, s:I}", "id", wanted->id, "name", text (wanted->name), "wanted",
+  json_t *json = json_pack ("{s:s, s:s, s:s, s:{s:s, s:I}, s:I, s:I, s:I, s:s, s:I, s:I}", "id", wanted->id, "name", text (wanted->name), "wanted",
                             wanted_names[wanted->wanted], "template", "name", text (wanted->template_name), "version",
                             (json_int_t) wanted->template_version, "vcpus", (json_int_t) wanted->vcpus, "ram_mib",
-                            (json_int_t) wanted->ram_mib, "restart_revision", (json_int_t) wanted->restart_revision);
+                            (json_int_t) wanted->ram_mib, "restart_revision", (json_int_t) wanted->restart_revision,
+                            "clone", clone_names[wanted->clone], "system_revision", (json_int_t) wanted->system_revision, "data_gib",
+                            (json_int_t) wanted->data_gib);
   if (wanted->console_secret != NULL)
     json_object_set_new (json, "console", json_pack ("{s:I, s:s, s:I}", "revision", (json_int_t) wanted->console_revision, "secret",
                                                      wanted->console_secret, "valid_until", (json_int_t) wanted->console_valid_until));
@@ -228,8 +283,9 @@ usher_sync_answer_to_json (const UsherSyncAnswer *answer)
   json_t *desktops = json_array ();
   for (guint i = 0; i < answer->desktops->len; i++)
     json_array_append_new (desktops, wanted_to_json (answer->desktops->pdata[i]));
-  return json_pack ("{s:s, s:s, s:I, s:b, s:o}", "deployment", text (answer->deployment), "host", text (answer->host), "version",
-                    (json_int_t) answer->version, "draining", answer->draining, "desktops", desktops);
+  return json_pack ("{s:s, s:s, s:I, s:b, s:o, s:o, s:o}", "deployment", text (answer->deployment), "host", text (answer->host), "version",
+                    (json_int_t) answer->version, "draining", answer->draining, "desktops", desktops, "versions",
+                    usher_sync_versions_to_json (answer->versions), "parents", usher_sync_parent_keys_to_json (answer->parents));
 }
 
 static gboolean
@@ -256,7 +312,10 @@ read_wanted (const json_t *json, const char *path, GPtrArray *into, GError **err
       || !usher_json_dup_string (template, "name", &wanted->template_name, error)
       || !read_count (template, "version", &wanted->template_version, error)
       || !read_count (at, "vcpus", &wanted->vcpus, error) || !read_count (at, "ram_mib", &wanted->ram_mib, error)
-      || !read_count (at, "restart_revision", &wanted->restart_revision, error) || !read_console (at, wanted, error))
+      || !read_count (at, "restart_revision", &wanted->restart_revision, error) || !read_console (at, wanted, error)
+      || !read_clone (at, &wanted->clone, error)
+      || !usher_json_find_int (at, "system_revision", 0, G_MAXINT64, &wanted->system_revision, error)
+      || !usher_json_find_int (at, "data_gib", 0, G_MAXINT64, &wanted->data_gib, error))
     return FALSE;
   wanted->wanted = state;
   return TRUE;
@@ -270,7 +329,9 @@ usher_sync_answer_from_json (const json_t *json, GError **error)
   if (!usher_json_dup_string (at, "deployment", &answer->deployment, error) || !usher_json_dup_string (at, "host", &answer->host, error)
       || !read_count (at, "version", &answer->version, error)
       || !usher_json_get_bool (at, "draining", &answer->draining, error)
-      || !read_list (json, read_wanted, answer->desktops, error))
+      || !usher_sync_read_list (at, "desktops", read_wanted, answer->desktops, error)
+      || (has (at, "versions") && !usher_sync_read_list (at, "versions", usher_sync_read_version, answer->versions, error))
+      || (has (at, "parents") && !usher_sync_read_list (at, "parents", usher_sync_read_parent_key, answer->parents, error)))
     return NULL;
   return g_steal_pointer (&answer);
 }

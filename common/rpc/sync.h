@@ -10,6 +10,17 @@
 
 #define USHER_SYNC_WAIT_MAX_S 25
 
+/* How a desktop comes from its template version (docs/adr/0070-instant-clones.md). */
+typedef enum {
+  USHER_CLONE_LINKED,  /* overlay, cold boot */
+  USHER_CLONE_INSTANT, /* a fork of a running parent */
+} UsherCloneKind;
+
+/* "linked" or "instant"; static. */
+const char *usher_clone_kind_name (UsherCloneKind kind);
+/* FALSE when `name` is neither (or NULL). */
+gboolean usher_clone_kind_parse (const char *name, UsherCloneKind *out);
+
 /* What hostd sees of one desktop. */
 typedef enum {
   USHER_SEEN_ABSENT,   /* nothing of it is on this host */
@@ -34,7 +45,39 @@ typedef struct {
   gint64 console_revision;  /* the console secret now in force; 0 none */
   gint64 restart_revision;  /* the last wanted restart carried out */
   gint64 starts;            /* times hostd has started its domain */
+  gint64 system_revision;   /* the last wanted fresh system carried out */
+  UsherCloneKind clone;     /* how it was made; meaningless while absent */
+  char *clone_reason;       /* why linked though instant was wanted; "" otherwise */
 } UsherSeenDesktop;
+
+/* A parent that instant clones are forked from: one for each version and size on a host. */
+typedef struct {
+  char *template_name;
+  gint64 template_version, vcpus, ram_mib;
+} UsherParentKey;
+
+typedef enum {
+  USHER_PARENT_BUILDING, /* booting, or being frozen */
+  USHER_PARENT_READY,
+  USHER_PARENT_FAILED,   /* hostd tries again with back-off; `reason` says why */
+  USHER_PARENT_UNABLE,   /* this version cannot be forked here: its desktops are linked clones; `reason` says why */
+} UsherParentState;
+
+const char *usher_parent_state_name (UsherParentState state);
+
+typedef struct {
+  UsherParentKey key;
+  UsherParentState state;
+  char *reason;
+} UsherSeenParent;
+
+/* A template version on its way to the host, or that could not come. */
+typedef struct {
+  char *template_name;
+  gint64 template_version;
+  gint64 received, size;    /* bytes */
+  char *reason;             /* why it does not come; "" while it comes */
+} UsherSeenFetch;
 
 typedef struct {
   char *deployment;         /* deployment id learnt at join */
@@ -46,6 +89,8 @@ typedef struct {
   gint64 cpus, memory_mib, memory_free_mib, disk_free_mib;
   char **templates;         /* "NAME/VERSION" usable here, NULL-terminated */
   GPtrArray *desktops;      /* of UsherSeenDesktop */
+  GPtrArray *parents;       /* of UsherSeenParent */
+  GPtrArray *fetches;       /* of UsherSeenFetch */
 } UsherSyncRequest;
 
 typedef struct {
@@ -58,7 +103,24 @@ typedef struct {
   gint64 console_revision;  /* greater than seen: put console_secret in force */
   char *console_secret;     /* NULL: none wanted */
   gint64 console_valid_until; /* Unix seconds */
+  UsherCloneKind clone;
+  gint64 system_revision;   /* greater than seen: a fresh system disk, the data disk kept */
+  gint64 data_gib;          /* size of its data disk; 0 none */
 } UsherWantedDesktop;
+
+/* One file of a template version, manifest.json among them. */
+typedef struct {
+  char *name;
+  gint64 size;              /* bytes */
+  char *sha256;             /* 64 lower-case hexadecimal digits */
+} UsherImageFile;
+
+/* A template version that the host should have: on storage it shares with the broker, or fetched from it. */
+typedef struct {
+  char *template_name;
+  gint64 template_version;
+  GPtrArray *files;         /* of UsherImageFile */
+} UsherWantedVersion;
 
 typedef struct {
   char *deployment;
@@ -66,6 +128,8 @@ typedef struct {
   gint64 version;
   gboolean draining;
   GPtrArray *desktops;      /* of UsherWantedDesktop: all that this host should hold, and those to be gone */
+  GPtrArray *versions;      /* of UsherWantedVersion; others may be evicted when nothing here stands on them */
+  GPtrArray *parents;       /* of UsherParentKey: to be kept ready; others go when no desktop is being forked from them */
 } UsherSyncAnswer;
 
 json_t *usher_sync_request_to_json (const UsherSyncRequest *request);
@@ -81,5 +145,12 @@ void usher_sync_answer_free (UsherSyncAnswer *answer);
 /* Element free functions of the arrays above. */
 void usher_seen_desktop_free (UsherSeenDesktop *desktop);
 void usher_wanted_desktop_free (UsherWantedDesktop *desktop);
+void usher_parent_key_free (UsherParentKey *key);
+void usher_seen_parent_free (UsherSeenParent *parent);
+void usher_seen_fetch_free (UsherSeenFetch *fetch);
+void usher_wanted_version_free (UsherWantedVersion *version);
+void usher_image_file_free (UsherImageFile *file);
+/* A new array for UsherWantedVersion.files. */
+UsherWantedVersion *usher_wanted_version_new (const char *template_name, gint64 template_version);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (UsherSyncRequest, usher_sync_request_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (UsherSyncAnswer, usher_sync_answer_free)

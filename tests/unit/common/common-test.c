@@ -268,6 +268,51 @@ sync_documents_round_trip (void **state)
 }
 
 static void
+sync_images_round_trip (void **state)
+{
+  g_autoptr (UsherSyncAnswer) answer = usher_sync_answer_new ();
+  g_autoptr (UsherSyncRequest) request = usher_sync_request_new ();
+  GError *error = NULL;
+  UsherWantedVersion *version = usher_wanted_version_new ("tiny", 3);
+  UsherImageFile *file = g_new0 (UsherImageFile, 1);
+  UsherParentKey *key = g_new0 (UsherParentKey, 1);
+  UsherSeenParent *parent = g_new0 (UsherSeenParent, 1);
+  UsherSeenFetch *fetch = g_new0 (UsherSeenFetch, 1);
+  *file = (UsherImageFile) { g_strdup ("disk.qcow2"), 7, g_strdup ("abc") };
+  *key = (UsherParentKey) { g_strdup ("tiny"), 3, 1, 192 };
+  *parent = (UsherSeenParent) { { g_strdup ("tiny"), 3, 1, 192 }, USHER_PARENT_UNABLE, g_strdup ("no agent") };
+  *fetch = (UsherSeenFetch) { g_strdup ("tiny"), 3, 5, 7, g_strdup ("") };
+  g_ptr_array_add (version->files, file);
+  g_ptr_array_add (answer->versions, version);
+  g_ptr_array_add (answer->parents, key);
+  g_ptr_array_add (request->parents, parent);
+  g_ptr_array_add (request->fetches, fetch);
+
+  json_auto_t *said = usher_sync_answer_to_json (answer);
+  g_autoptr (UsherSyncAnswer) heard = usher_sync_answer_from_json (said, &error);
+  assert_null (error);
+  assert_string_equal (((UsherWantedVersion *) heard->versions->pdata[0])->template_name, "tiny");
+  const UsherImageFile *heard_file = ((UsherWantedVersion *) heard->versions->pdata[0])->files->pdata[0];
+  assert_int_equal (heard_file->size, 7);
+  assert_int_equal (((UsherParentKey *) heard->parents->pdata[0])->ram_mib, 192);
+
+  json_auto_t *reported = usher_sync_request_to_json (request);
+  g_autoptr (UsherSyncRequest) taken = usher_sync_request_from_json (reported, &error);
+  assert_null (error);
+  assert_int_equal (((UsherSeenParent *) taken->parents->pdata[0])->state, USHER_PARENT_UNABLE);
+  assert_string_equal (((UsherSeenParent *) taken->parents->pdata[0])->reason, "no agent");
+  assert_int_equal (((UsherSeenFetch *) taken->fetches->pdata[0])->received, 5);
+
+  json_object_set_new (json_array_get (json_object_get (reported, "parents"), 0), "state", json_string ("asleep"));
+  assert_null (usher_sync_request_from_json (reported, &error));
+  assert_error (error, USHER_ERROR_INVALID, "sync.parents[0].state: «asleep»");
+  json_object_del (reported, "parents"); /* as an older hostd has it */
+  g_autoptr (UsherSyncRequest) older = usher_sync_request_from_json (reported, NULL);
+  assert_non_null (older);
+  assert_int_equal (older->parents->len, 0);
+}
+
+static void
 redeem_documents_round_trip (void **state)
 {
   g_autoptr (UsherRedeemAnswer) answer = g_new0 (UsherRedeemAnswer, 1);
@@ -360,6 +405,7 @@ main (void)
     cmocka_unit_test (grants_open_only_where_they_should),
     cmocka_unit_test (door_messages_round_trip_in_pieces),
     cmocka_unit_test (sync_documents_round_trip),
+    cmocka_unit_test (sync_images_round_trip),
     cmocka_unit_test (redeem_documents_round_trip),
     cmocka_unit_test (workers_are_bounded_and_answer_once),
   };
