@@ -91,6 +91,22 @@ add_disk (GString *xml, const UsherDomainSpec *spec)
        "<target dev='vda' bus='virtio'/></disk>", spec->disk, spec->base);
 }
 
+/* A disk of its own: no backing file is looked for, whatever is written in it. */
+static void
+add_data_disk (GString *xml, const char *data)
+{
+  add (xml, "<disk type='file' device='disk'><driver name='qemu' type='qcow2' discard='unmap' detect_zeroes='unmap'/>"
+       "<source file='%s'/><backingStore/><target dev='vdb' bus='virtio'/><serial>" USHER_XML_DATA_SERIAL "</serial></disk>", data);
+}
+
+char *
+usher_domain_xml_data_disk (const char *data)
+{
+  GString *xml = g_string_new (NULL);
+  add_data_disk (xml, data);
+  return g_string_free (xml, FALSE);
+}
+
 static void
 add_network (GString *xml, const UsherDomainSpec *spec)
 {
@@ -107,6 +123,8 @@ add_devices (GString *xml, const UsherDomainSpec *spec)
 {
   add (xml, "<devices>");
   add_disk (xml, spec);
+  if (spec->data != NULL)
+    add_data_disk (xml, spec->data);
   add_network (xml, spec);
   add (xml, "<controller type='usb' model='qemu-xhci'/>"
        "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"

@@ -10,6 +10,9 @@
 #define USHER_XML_RUN_URI "urn:usher:run:1"
 #define USHER_XML_RUN_PREFIX "usher-run"
 
+/* By it the guest finds its data disk: /dev/disk/by-id/virtio-usher-data, /sys/block/vdX/serial. */
+#define USHER_XML_DATA_SERIAL "usher-data"
+
 /* What a domain is made from. Borrowed strings; paths absolute. */
 typedef struct {
   const char *id;          /* desktop id; the domain's UUID */
@@ -20,6 +23,7 @@ typedef struct {
   const char *video;       /* qxl | virtio | vga */
   const char *kernel, *initrd, *cmdline; /* kernel NULL: the disk boots */
   const char *disk, *base; /* overlay and its backing file; both NULL: no disk */
+  const char *data;        /* data disk, whose serial number in the guest is USHER_XML_DATA_SERIAL; NULL: none */
   const char *serial_log;
   const char *network;     /* libvirt network; NULL: none, and no network card */
   const char *first_secret; /* nobody learns it, and it has expired already */
@@ -32,6 +36,10 @@ char *usher_domain_xml (const UsherDomainSpec *spec);
 /* The <graphics> element alone, as usher_domain_xml() writes it, with another password: for changing it on the
  * live domain. Sessions that are connected stay. `valid_until` in Unix seconds. Owned by the caller: zero it. */
 char *usher_domain_xml_graphics (const char *secret, gint64 valid_until);
+
+/* The <disk> element of a data disk alone, as usher_domain_xml() writes it: for plugging it into a live domain.
+ * Owned by the caller. */
+char *usher_domain_xml_data_disk (const char *data);
 
 /* What holds of one run of a domain: kept as metadata on the live domain. */
 typedef struct {

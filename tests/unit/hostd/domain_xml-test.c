@@ -71,7 +71,9 @@ variations (void **state)
   from.domain_type = "kvm";
   from.kernel = NULL;
   from.network = "default";
+  from.data = "/d/data&.qcow2";
   g_autofree char *xml = write_xml (&from);
+  has (xml, "<source file='/d/data&amp;.qcow2'/><backingStore/><target dev='vdb' bus='virtio'/><serial>usher-data</serial>");
   has (xml, "<cpu mode='host-passthrough'/>");
   has (xml, "<boot dev='hd'/>");
   has_not (xml, "<cmdline>");
