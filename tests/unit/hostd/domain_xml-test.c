@@ -80,7 +80,7 @@ variations (void **state)
   has (xml, "<source network='default'/>");
   has (xml, "<port isolated='yes'/>");
 
-  from.disk = from.base = NULL;
+  from.disk = from.base = from.data = NULL;
   g_autofree char *diskless = write_xml (&from);
   has_not (diskless, "<disk ");
 
