@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libusher-common.a
 libusher_common_a_SOURCES = \
+	common/checksum.c common/checksum.h \
 	common/error.c common/error.h \
 	common/fault.c common/fault.h \
 	common/id.c common/id.h \

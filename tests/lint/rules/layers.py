@@ -12,7 +12,7 @@ MAY_INCLUDE = {
     "broker": {"common", "policies", "templates", "broker"},
     "hostd": {"common", "policies", "templates", "hostd"},
     "gateway": {"common", "policies", "gateway"},
-    "ctl": {"common", "ctl"},
+    "ctl": {"common", "templates", "ctl"},
 }
 
 # header of a library -> where it may appear, in the product's own folders
@@ -22,7 +22,7 @@ OWNERS = {
     r"ldap\.h|lber\.h": ["broker/auth/"],
     r"wslay/": ["gateway/ws/"],
     r"libsoup/": ["broker/", "hostd/", "ctl/", "gateway/edge/"],
-    r"openssl/": ["common/relay/", "common/pki"],
+    r"openssl/": ["common/relay/", "common/pki", "common/checksum"],
     r"sodium": ["common/", "broker/", "gateway/"],
     r"yaml\.h": ["ctl/"],
     r"seccomp\.h|linux/seccomp": ["common/relay/"],

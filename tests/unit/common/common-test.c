@@ -7,6 +7,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "common/checksum.h"
 #include "common/error.h"
 #include "common/id.h"
 #include "common/json.h"
@@ -391,6 +392,44 @@ workers_are_bounded_and_answer_once (void **state)
   g_mutex_clear (&bench.gate);
 }
 
+static gboolean
+stop_half_way (guint64 done, gpointer user_data, GError **error)
+{
+  if (done <= 1024 * 1024)
+    return TRUE;
+  g_set_error_literal (error, USHER_ERROR, USHER_ERROR_BUSY, "enough");
+  return FALSE;
+}
+
+static void
+checksums_of_memory_and_files (void **state)
+{
+  g_autofree char *path = NULL;
+  int fd = g_file_open_tmp ("usher-checksum-XXXXXX", &path, NULL);
+  g_autofree char *zeros = g_malloc0 (3 * 1024 * 1024);
+  char text[USHER_CHECKSUM_SIZE], other[USHER_CHECKSUM_SIZE];
+  g_autoptr (UsherChecksum) abc = usher_checksum_new (), memory = usher_checksum_new (), file = usher_checksum_new ();
+  g_autoptr (GError) error = NULL;
+
+  usher_checksum_add (abc, "ab", 2);
+  usher_checksum_add (abc, "c", 1);
+  usher_checksum_end (abc, text);
+  assert_string_equal (text, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  assert_int_equal (write (fd, zeros, 3 * 1024 * 1024), 3 * 1024 * 1024);
+  usher_checksum_add (memory, zeros, 2500001);
+  usher_checksum_end (memory, text);
+  assert_true (usher_checksum_add_fd (file, fd, 2500001, NULL, NULL, NULL));
+  usher_checksum_end (file, other);
+  assert_string_equal (text, other);
+  assert_false (usher_checksum_add_fd (file, fd, 4 * 1024 * 1024, NULL, NULL, &error));
+  assert_int_equal (error->code, USHER_ERROR_UNAVAILABLE);
+  g_clear_error (&error);
+  assert_false (usher_checksum_add_fd (file, fd, 3 * 1024 * 1024, stop_half_way, NULL, &error));
+  assert_int_equal (error->code, USHER_ERROR_BUSY);
+  close (fd);
+  unlink (path);
+}
+
 int
 main (void)
 {
@@ -407,6 +446,7 @@ main (void)
     cmocka_unit_test (sync_documents_round_trip),
     cmocka_unit_test (sync_images_round_trip),
     cmocka_unit_test (redeem_documents_round_trip),
+    cmocka_unit_test (checksums_of_memory_and_files),
     cmocka_unit_test (workers_are_bounded_and_answer_once),
   };
   return sodium_init () < 0 ? 1 : cmocka_run_group_tests_name ("common", tests, NULL, NULL);
