@@ -4,6 +4,7 @@
 
 #include <glib-unix.h>
 
+#include "common/error.h"
 #include "common/log.h"
 #include "hostd/desktops/engine.h"
 #include "hostd/host_info.h"
@@ -121,13 +122,31 @@ text (const Hostd *hostd, const char *section, const char *key)
   return usher_settings_get_string (hostd->settings, section, key);
 }
 
+/* Says no to a relative path: it would depend on where hostd was started. */
+static UsherTemplateStore *
+open_templates (const Hostd *hostd, GError **error)
+{
+  g_autoptr (UsherTemplateStore) store = usher_template_store_new (text (hostd, "hostd", "template_dir"));
+  const char *const *shared = usher_settings_get_list (hostd->settings, "images", "shared");
+  for (gsize i = 0; shared[i] != NULL; i++)
+    {
+      if (!g_path_is_absolute (shared[i]))
+        {
+          g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID, "[images] shared: «%s» is not an absolute path", shared[i]);
+          return NULL;
+        }
+      usher_template_store_add_shared (store, shared[i]);
+    }
+  return g_steal_pointer (&store);
+}
+
 static gboolean
 open_sync (Hostd *hostd, GError **error)
 {
   const char *url = text (hostd, "broker", "sync_url");
   UsherSyncConfig config = {
-    .url = *url != '\0' ? url : hostd->identity->sync_url, .ca = text (hostd, "broker", "ca"),
-    .certificate = text (hostd, "broker", "certificate"), .key = text (hostd, "broker", "key"),
+    .link = { .url = *url != '\0' ? url : hostd->identity->sync_url, .ca = text (hostd, "broker", "ca"),
+              .certificate = text (hostd, "broker", "certificate"), .key = text (hostd, "broker", "key") },
     .deployment = hostd->identity->deployment, .host = hostd->identity->host,
   };
   hostd->sync = usher_sync_client_new (&config, fill_request, apply_answer, hostd, error);
@@ -145,6 +164,10 @@ open_all (Hostd *hostd, GError **error)
       g_prefix_error (error, "this host has not joined a deployment (usher-hostd join): ");
       return FALSE;
     }
+  UsherTemplateStore *templates = open_templates (hostd, error);
+  if (templates == NULL)
+    return FALSE;
+  hostd->ground.templates = templates;
   if (!open_sync (hostd, error))
     return FALSE;
   hostd->domain_type = usher_host_domain_type (text (hostd, "hostd", "domain_type"), text (hostd, "hostd", "libvirt_uri"));
@@ -152,7 +175,7 @@ open_all (Hostd *hostd, GError **error)
   hostd->ground = (UsherGround) {
     .virt = usher_virt_new (text (hostd, "hostd", "libvirt_uri"), hostd->identity->deployment, on_virt_event, hostd),
     .dirs = usher_desktop_dirs_new (text (hostd, "hostd", "state_dir"), usher_settings_get_int (settings, "hostd", "disk_reserve_mib")),
-    .templates = usher_template_store_new (text (hostd, "hostd", "template_dir")),
+    .templates = templates,
     .deployment = hostd->identity->deployment, .domain_type = hostd->domain_type, .consoles_dir = hostd->consoles_dir,
   };
   hostd->workers = usher_workers_new ("desktops", threads, QUEUE_LIMIT, NULL, NULL, NULL);

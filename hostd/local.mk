@@ -16,6 +16,7 @@ libusher_hostd_a_SOURCES = \
 	hostd/storage/record.c hostd/storage/record.h \
 	hostd/storage/template_store.c hostd/storage/template_store.h \
 	hostd/sync/client.c hostd/sync/client.h \
+	hostd/sync/link.c hostd/sync/link.h \
 	hostd/virt/connection.c hostd/virt/connection.h \
 	hostd/virt/domain.c hostd/virt/virt.h \
 	hostd/virt/domain_xml.c hostd/virt/domain_xml.h
@@ -37,3 +38,8 @@ tests_unit_hostd_domain_xml_test_LDADD = $(HOSTD_LIBS) $(CMOCKA_LIBS)
 tests_unit_hostd_storage_test_SOURCES = tests/unit/hostd/storage-test.c
 tests_unit_hostd_storage_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_hostd_storage_test_LDADD = $(HOSTD_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/hostd/template_store-test
+tests_unit_hostd_template_store_test_SOURCES = tests/unit/hostd/template_store-test.c
+tests_unit_hostd_template_store_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_hostd_template_store_test_LDADD = $(HOSTD_LIBS) $(CMOCKA_LIBS)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,18 +15,25 @@
 #define CHUNK (1024 * 1024)
 
 struct _UsherTemplateStore {
-  char *dir;
-  GMutex lock;         /* guards the rest; held while a disk is read, so that it is read once */
-  GHashTable *checked; /* "path inode size mtime" → SHA-256 in hexadecimal */
-  GHashTable *told;    /* broken versions that the log has: "NAME/VERSION" → message */
+  GPtrArray *roots;       /* in the order they are looked at; our own is the last */
+  GMutex lock;            /* guards the next two; held while a disk is read, so that it is read once */
+  GHashTable *checked;    /* "path inode size mtime" → SHA-256 in hexadecimal */
+  GHashTable *told;       /* broken versions that the log has: directory → message */
+  GMutex open_lock;       /* guards the rest */
+  GHashTable *open;       /* directory → how many have it open */
+  GHashTable *locked_out; /* directories */
 };
 
 UsherTemplateStore *
 usher_template_store_new (const char *dir)
 {
   UsherTemplateStore *store = g_new0 (UsherTemplateStore, 1);
-  store->dir = g_strdup (dir);
+  store->roots = g_ptr_array_new_with_free_func (g_free);
+  g_ptr_array_add (store->roots, g_strdup (dir));
   g_mutex_init (&store->lock);
+  g_mutex_init (&store->open_lock);
+  store->open = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  store->locked_out = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   store->checked = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   store->told = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   return store;
@@ -36,14 +44,78 @@ usher_template_store_free (UsherTemplateStore *store)
 {
   g_hash_table_unref (store->checked);
   g_hash_table_unref (store->told);
+  g_hash_table_unref (store->open);
+  g_hash_table_unref (store->locked_out);
   g_mutex_clear (&store->lock);
-  g_free (store->dir);
+  g_mutex_clear (&store->open_lock);
+  g_ptr_array_unref (store->roots);
   g_free (store);
+}
+
+void
+usher_template_store_add_shared (UsherTemplateStore *store, const char *dir)
+{
+  g_ptr_array_insert (store->roots, (gint) store->roots->len - 1, g_strdup (dir));
+}
+
+const char *
+usher_template_store_get_dir (const UsherTemplateStore *store)
+{
+  return store->roots->pdata[store->roots->len - 1];
+}
+
+static char *
+version_dir (const char *root, const char *name, gint64 version)
+{
+  return g_strdup_printf ("%s/%s/%" G_GINT64_FORMAT, root, name, version);
+}
+
+/* ---- who has what open ---- */
+
+static gboolean
+note_open (UsherTemplateStore *store, const char *dir)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&store->open_lock);
+  if (g_hash_table_contains (store->locked_out, dir))
+    return FALSE;
+  guint count = GPOINTER_TO_UINT (g_hash_table_lookup (store->open, dir));
+  g_hash_table_replace (store->open, g_strdup (dir), GUINT_TO_POINTER (count + 1));
+  return TRUE;
+}
+
+static void
+note_closed (UsherTemplateStore *store, const char *dir)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&store->open_lock);
+  guint count = GPOINTER_TO_UINT (g_hash_table_lookup (store->open, dir));
+  if (count > 1)
+    g_hash_table_replace (store->open, g_strdup (dir), GUINT_TO_POINTER (count - 1));
+  else
+    g_hash_table_remove (store->open, dir);
+}
+
+gboolean
+usher_template_store_lock_out (UsherTemplateStore *store, const char *name, gint64 version)
+{
+  g_autofree char *dir = version_dir (usher_template_store_get_dir (store), name, version);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&store->open_lock);
+  return !g_hash_table_contains (store->open, dir) && g_hash_table_add (store->locked_out, g_steal_pointer (&dir));
+}
+
+void
+usher_template_store_let_in (UsherTemplateStore *store, const char *name, gint64 version)
+{
+  g_autofree char *dir = version_dir (usher_template_store_get_dir (store), name, version);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&store->open_lock);
+  g_hash_table_remove (store->locked_out, dir);
 }
 
 void
 usher_template_files_free (UsherTemplateFiles *files)
 {
+  if (files->store != NULL)
+    note_closed (files->store, files->dir);
+  g_free (files->dir);
   usher_template_manifest_free (files->manifest);
   g_free (files->kernel);
   g_free (files->initrd);
@@ -98,16 +170,9 @@ read_manifest (const char *dir, const char *name, gint64 version, GError **error
   return g_steal_pointer (&manifest);
 }
 
-UsherTemplateFiles *
-usher_template_store_open (UsherTemplateStore *store, const char *name, gint64 version, GError **error)
+static UsherTemplateFiles *
+read_version (const char *dir, const char *name, gint64 version, GError **error)
 {
-  if (!usher_template_name_is_valid (name) || version < 1)
-    {
-      g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID, "«%s» is no template's name", name != NULL ? name : "");
-      return NULL;
-    }
-  g_autofree char *number = g_strdup_printf ("%" G_GINT64_FORMAT, version);
-  g_autofree char *dir = g_build_filename (store->dir, name, number, NULL);
   UsherTemplateManifest *manifest = read_manifest (dir, name, version, error);
   if (manifest == NULL)
     return NULL;
@@ -120,24 +185,73 @@ usher_template_store_open (UsherTemplateStore *store, const char *name, gint64 v
   return g_steal_pointer (&files);
 }
 
+gboolean
+usher_template_dir_check (const char *dir, const char *name, gint64 version, GError **error)
+{
+  g_autoptr (UsherTemplateFiles) files = read_version (dir, name, version, error);
+  return files != NULL;
+}
+
+static UsherTemplateFiles *
+open_in (UsherTemplateStore *store, const char *root, const char *name, gint64 version, GError **error)
+{
+  g_autofree char *dir = version_dir (root, name, version);
+  if (!note_open (store, dir))
+    {
+      g_set_error (error, USHER_ERROR, USHER_ERROR_UNAVAILABLE, "%s is being removed", dir);
+      return NULL;
+    }
+  UsherTemplateFiles *files = read_version (dir, name, version, error);
+  if (files == NULL)
+    {
+      note_closed (store, dir);
+      return NULL;
+    }
+  files->store = store;
+  files->dir = g_steal_pointer (&dir);
+  return files;
+}
+
+UsherTemplateFiles *
+usher_template_store_open (UsherTemplateStore *store, const char *name, gint64 version, GError **error)
+{
+  if (!usher_template_name_is_valid (name) || version < 1)
+    {
+      g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID, "«%s» is no template's name", name != NULL ? name : "");
+      return NULL;
+    }
+  g_autoptr (GError) first = NULL; /* of the roots that have it, and not usable */
+  for (guint i = 0; i < store->roots->len; i++)
+    {
+      g_autoptr (GError) problem = NULL;
+      UsherTemplateFiles *files = open_in (store, store->roots->pdata[i], name, version, &problem);
+      if (files != NULL)
+        return files;
+      if (first == NULL && (i == store->roots->len - 1 || !g_error_matches (problem, USHER_ERROR, USHER_ERROR_MISSING)))
+        first = g_steal_pointer (&problem);
+    }
+  g_propagate_error (error, g_steal_pointer (&first));
+  return NULL;
+}
+
 /* ---- listing ---- */
 
 /* Says once what is wrong with a version. */
 static void
-tell_once (UsherTemplateStore *store, const char *version, const char *message)
+tell_once (UsherTemplateStore *store, const char *dir, const char *message)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&store->lock);
-  const char *before = g_hash_table_lookup (store->told, version);
+  const char *before = g_hash_table_lookup (store->told, dir);
   if (before != NULL && g_str_equal (before, message))
     return;
-  g_hash_table_insert (store->told, g_strdup (version), g_strdup (message));
-  usher_log (USHER_LOG_WARNING, NULL, "template %s is not usable: %s", version, message);
+  g_hash_table_insert (store->told, g_strdup (dir), g_strdup (message));
+  usher_log (USHER_LOG_WARNING, NULL, "template in %s is not usable: %s", dir, message);
 }
 
 static void
-list_versions (UsherTemplateStore *store, const char *name, GPtrArray *into)
+list_versions (UsherTemplateStore *store, const char *root, const char *name, GHashTable *into)
 {
-  g_autofree char *path = g_build_filename (store->dir, name, NULL);
+  g_autofree char *path = g_build_filename (root, name, NULL);
   g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
   const char *entry;
   while (dir != NULL && (entry = g_dir_read_name (dir)) != NULL)
@@ -146,13 +260,22 @@ list_versions (UsherTemplateStore *store, const char *name, GPtrArray *into)
       g_autoptr (GError) problem = NULL;
       if (!g_ascii_string_to_signed (entry, 10, 1, G_MAXINT32, &version, NULL) || entry[0] == '0')
         continue; /* a build's temporary folder, or nothing of ours */
-      g_autofree char *full = g_strdup_printf ("%s/%s", name, entry);
-      g_autoptr (UsherTemplateFiles) files = usher_template_store_open (store, name, version, &problem);
-      if (files != NULL)
-        g_ptr_array_add (into, g_steal_pointer (&full));
+      g_autofree char *full = g_build_filename (path, entry, NULL);
+      if (usher_template_dir_check (full, name, version, &problem))
+        g_hash_table_add (into, g_strdup_printf ("%s/%s", name, entry));
       else if (!g_error_matches (problem, USHER_ERROR, USHER_ERROR_MISSING)) /* no manifest yet: still being built */
         tell_once (store, full, problem->message);
     }
+}
+
+static void
+list_root (UsherTemplateStore *store, const char *root, GHashTable *into)
+{
+  g_autoptr (GDir) dir = g_dir_open (root, 0, NULL);
+  const char *entry;
+  while (dir != NULL && (entry = g_dir_read_name (dir)) != NULL)
+    if (usher_template_name_is_valid (entry))
+      list_versions (store, root, entry, into);
 }
 
 static gint
@@ -164,15 +287,12 @@ compare_names (gconstpointer a, gconstpointer b)
 char **
 usher_template_store_list (UsherTemplateStore *store)
 {
-  GPtrArray *names = g_ptr_array_new ();
-  g_autoptr (GDir) dir = g_dir_open (store->dir, 0, NULL);
-  const char *entry;
-  while (dir != NULL && (entry = g_dir_read_name (dir)) != NULL)
-    if (usher_template_name_is_valid (entry))
-      list_versions (store, entry, names);
-  g_ptr_array_sort (names, compare_names);
-  g_ptr_array_add (names, NULL);
-  return (char **) g_ptr_array_free (names, FALSE);
+  g_autoptr (GHashTable) found = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  for (guint i = 0; i < store->roots->len; i++)
+    list_root (store, store->roots->pdata[i], found);
+  g_autofree gpointer *names = g_hash_table_get_keys_as_array (found, NULL);
+  qsort (names, g_hash_table_size (found), sizeof *names, compare_names);
+  return g_strdupv ((char **) names);
 }
 
 /* ---- checking the disk ---- */
@@ -197,6 +317,24 @@ sum_file (int fd, const char *path, GError **error)
   return g_strdup (g_checksum_get_string (sum));
 }
 
+/* What a sum is remembered under: another file, or the same changed, has another key. */
+static char *
+sum_key (const char *path, const struct stat *found)
+{
+  return g_strdup_printf ("%s %ju %ju %jd.%09ld", path, (uintmax_t) found->st_ino, (uintmax_t) found->st_size,
+                          (intmax_t) found->st_mtim.tv_sec, found->st_mtim.tv_nsec);
+}
+
+void
+usher_template_store_note_sum (UsherTemplateStore *store, const char *path, const char *sha256)
+{
+  struct stat found;
+  if (lstat (path, &found) < 0)
+    return;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&store->lock);
+  g_hash_table_insert (store->checked, sum_key (path, &found), g_strdup (sha256));
+}
+
 /* Borrowed from the table; called with the lock held. */
 static const char *
 sum_of (UsherTemplateStore *store, const char *path, int fd, GError **error)
@@ -207,8 +345,7 @@ sum_of (UsherTemplateStore *store, const char *path, int fd, GError **error)
       broken (error, path, g_strerror (errno));
       return NULL;
     }
-  g_autofree char *key = g_strdup_printf ("%s %ju %ju %jd.%09ld", path, (uintmax_t) found.st_ino, (uintmax_t) found.st_size,
-                                          (intmax_t) found.st_mtim.tv_sec, found.st_mtim.tv_nsec);
+  g_autofree char *key = sum_key (path, &found);
   const char *known = g_hash_table_lookup (store->checked, key);
   char *sum = known == NULL ? sum_file (fd, path, error) : NULL;
   if (sum == NULL)

@@ -15,9 +15,8 @@
 #define NO_ANSWER_S (USHER_SYNC_WAIT_MAX_S + 20)
 
 struct _UsherSyncClient {
-  SoupSession *session;
-  GTlsCertificate *certificate;
-  char *url, *deployment, *host;
+  UsherLink *link;
+  char *deployment, *host;
   UsherSyncFill fill;
   UsherSyncApply apply;
   gpointer user_data;
@@ -172,12 +171,12 @@ send_request (UsherSyncClient *client, gboolean poll)
   char *line = usher_json_to_line (json);
   g_autoptr (GBytes) body = g_bytes_new_take (line, strlen (line));
   Call *call = g_new0 (Call, 1);
-  *call = (Call) { client, soup_message_new (SOUP_METHOD_POST, client->url), ++client->sent, poll };
-  soup_message_set_tls_client_certificate (call->message, client->certificate);
+  *call = (Call) { client, usher_link_message (client->link, SOUP_METHOD_POST, SYNC_PATH), ++client->sent, poll };
   /* A sync may be repeated; else libsoup would open a new connection, with a new handshake, for each POST. */
   soup_message_add_flags (call->message, SOUP_MESSAGE_IDEMPOTENT);
   soup_message_set_request_body_from_bytes (call->message, "application/json", body);
-  soup_session_send_and_read_async (client->session, call->message, G_PRIORITY_DEFAULT, client->cancellable, on_answer, call);
+  soup_session_send_and_read_async (usher_link_get_session (client->link), call->message, G_PRIORITY_DEFAULT, client->cancellable,
+                                    on_answer, call);
   return TRUE;
 }
 
@@ -242,38 +241,6 @@ usher_sync_client_changed (UsherSyncClient *client)
 
 /* ---- life ---- */
 
-static gboolean
-invalid (GError **error, const char *what, const GError *problem)
-{
-  g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID, "%s: %s", what, problem->message);
-  return FALSE;
-}
-
-static gboolean
-open_session (UsherSyncClient *client, const UsherSyncConfig *config, GError **error)
-{
-  g_autoptr (GError) problem = NULL;
-  client->certificate = g_tls_certificate_new_from_files (config->certificate, config->key, &problem);
-  if (client->certificate == NULL)
-    return invalid (error, config->certificate, problem);
-  g_autoptr (GTlsDatabase) trusted = g_tls_file_database_new (config->ca, &problem);
-  if (trusted == NULL)
-    return invalid (error, config->ca, problem);
-  g_autoptr (GUri) uri = g_uri_parse (config->url, SOUP_HTTP_URI_FLAGS, &problem);
-  if (uri == NULL)
-    return invalid (error, config->url, problem);
-  if (!g_str_equal (g_uri_get_scheme (uri), "https"))
-    {
-      g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID, "%s: must begin with https://", config->url);
-      return FALSE;
-    }
-  g_autoptr (GUri) full = g_uri_parse_relative (uri, SYNC_PATH, SOUP_HTTP_URI_FLAGS, NULL);
-  client->url = g_uri_to_string (full);
-  client->session = soup_session_new_with_options ("tls-database", trusted, "timeout", NO_ANSWER_S, "idle-timeout", 60,
-                                                   "proxy-resolver", NULL, NULL); /* the broker is reached directly */
-  return TRUE;
-}
-
 UsherSyncClient *
 usher_sync_client_new (const UsherSyncConfig *config, UsherSyncFill fill, UsherSyncApply apply, gpointer user_data, GError **error)
 {
@@ -284,7 +251,8 @@ usher_sync_client_new (const UsherSyncConfig *config, UsherSyncFill fill, UsherS
   client->user_data = user_data;
   client->deployment = g_strdup (config->deployment);
   client->host = g_strdup (config->host);
-  if (!open_session (client, config, error))
+  client->link = usher_link_new (&config->link, NO_ANSWER_S, error);
+  if (client->link == NULL)
     return NULL;
   return g_steal_pointer (&client);
 }
@@ -296,10 +264,8 @@ usher_sync_client_free (UsherSyncClient *client)
   g_clear_handle_id (&client->soon_timer, g_source_remove);
   g_clear_handle_id (&client->confirm_timer, g_source_remove);
   g_clear_handle_id (&client->retry_timer, g_source_remove);
-  g_clear_object (&client->session);
-  g_clear_object (&client->certificate);
+  g_clear_pointer (&client->link, usher_link_free);
   g_clear_object (&client->cancellable);
-  g_free (client->url);
   g_free (client->deployment);
   g_free (client->host);
   g_free (client);

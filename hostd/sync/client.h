@@ -4,14 +4,14 @@
 #pragma once
 #include <glib.h>
 #include "common/rpc/sync.h"
+#include "hostd/sync/link.h"
 
 typedef struct _UsherSyncClient UsherSyncClient;
 
 /* Borrowed for usher_sync_client_new(). */
 typedef struct {
-  const char *url;                   /* https://HOST:PORT, the path is ours */
-  const char *ca, *certificate, *key; /* files */
-  const char *deployment, *host;     /* answers of another are not obeyed */
+  UsherLinkConfig link;
+  const char *deployment, *host; /* answers of another are not obeyed */
 } UsherSyncConfig;
 
 /* Fills in a request but deployment, after and wait_s. FALSE: not known yet; usher_sync_client_changed() follows. */
