@@ -79,16 +79,27 @@ add_boot (GString *xml, const UsherDomainSpec *spec)
   add (xml, "<on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot><on_crash>destroy</on_crash>");
 }
 
+/* What a disk stands on. A base stays as it is: shared, read-only and never handed to QEMU's user. */
+static void
+add_backing (GString *xml, const char *base, const char *below)
+{
+  add (xml, "<backingStore type='file'><format type='qcow2'/><source file='%s'><seclabel model='dac' relabel='no'/></source>", base);
+  if (below != NULL)
+    add_backing (xml, below, NULL);
+  else
+    add (xml, "<backingStore/>");
+  add (xml, "</backingStore>");
+}
+
 static void
 add_disk (GString *xml, const UsherDomainSpec *spec)
 {
   if (spec->disk == NULL)
     return;
-  /* The base stays as it is: shared, read-only and never handed to QEMU's user. */
   add (xml, "<disk type='file' device='disk'><driver name='qemu' type='qcow2' discard='unmap' detect_zeroes='unmap'/>"
-       "<source file='%s'/><backingStore type='file'><format type='qcow2'/>"
-       "<source file='%s'><seclabel model='dac' relabel='no'/></source><backingStore/></backingStore>"
-       "<target dev='vda' bus='virtio'/></disk>", spec->disk, spec->base);
+       "<source file='%s'/>", spec->disk);
+  add_backing (xml, spec->base, spec->base_below);
+  add (xml, "<target dev='vda' bus='virtio'/></disk>");
 }
 
 /* A disk of its own: no backing file is looked for, whatever is written in it. */
@@ -159,7 +170,7 @@ char *
 usher_domain_xml_run (const UsherDomainRun *run)
 {
   return g_strdup_printf ("<run start='%" G_GINT64_FORMAT "' started_at='%" G_GINT64_FORMAT "' ready='%d' console='%" G_GINT64_FORMAT
-                          "'/>", run->start, run->started_at, run->ready, run->console_revision);
+                          "' forking='%d'/>", run->start, run->started_at, run->ready, run->console_revision, run->forking);
 }
 
 /* ---- reading ---- */
@@ -207,7 +218,8 @@ on_element (GMarkupParseContext *context, const char *element, const char **name
     reading->run = (UsherDomainRun) { .start = number (keys, texts, "start"),
                                       .started_at = number (keys, texts, "started_at"),
                                       .ready = number (keys, texts, "ready") != 0,
-                                      .console_revision = number (keys, texts, "console") };
+                                      .console_revision = number (keys, texts, "console"),
+                                      .forking = number (keys, texts, "forking") != 0 };
   else if (g_str_equal (element, "graphics") && g_str_equal (attribute (keys, texts, "type"), "spice"))
     reading->spice_port = CLAMP (number (keys, texts, "port"), 0, 65535);
 }
