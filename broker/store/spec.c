@@ -6,7 +6,11 @@
 #include "common/error.h"
 #include "common/json.h"
 
-typedef enum { WORD, TEXT, COUNT, MODE, NAMING } MemberType;
+typedef enum { WORD, TEXT, COUNT, ONE_OF, NAMING } MemberType;
+
+static const char *const modes[] = { "active", "drain", NULL };
+static const char *const assignments[] = { "floating", "dedicated", "fresh-system", NULL };
+static const char *const clones[] = { "instant", "linked", NULL };
 
 /* The schema of each kind, in one table. */
 static const struct {
@@ -14,26 +18,29 @@ static const struct {
   const char *name;
   MemberType type;
   gboolean required;
-  gint64 min, max; /* of a COUNT; length of a TEXT */
+  gint64 min, max;           /* of a COUNT; length of a TEXT */
+  const char *const *one_of; /* of a ONE_OF; NULL-terminated */
 } members[] = {
-  { USHER_KIND_TEMPLATE, "version", COUNT, TRUE, 1, G_MAXINT32 },
-  { USHER_KIND_TEMPLATE, "description", TEXT, FALSE, 0, 2000 },
-  { USHER_KIND_POOL, "display_name", TEXT, TRUE, 1, 200 },
-  { USHER_KIND_POOL, "description", TEXT, FALSE, 0, 2000 },
-  { USHER_KIND_POOL, "template", WORD, TRUE, 0, 0 },
-  { USHER_KIND_POOL, "template_version", COUNT, FALSE, 1, G_MAXINT32 },
-  { USHER_KIND_POOL, "spares", COUNT, TRUE, 0, 1000 },
-  { USHER_KIND_POOL, "maximum", COUNT, TRUE, 1, 10000 },
-  { USHER_KIND_POOL, "vcpus", COUNT, TRUE, 1, 64 },
-  { USHER_KIND_POOL, "ram_mib", COUNT, TRUE, 64, 1048576 },
-  { USHER_KIND_POOL, "naming", NAMING, TRUE, 0, 0 },
-  { USHER_KIND_ENTITLEMENT, "pool", WORD, TRUE, 0, 0 },
-  { USHER_KIND_ENTITLEMENT, "group", TEXT, FALSE, 1, 1000 },
-  { USHER_KIND_ENTITLEMENT, "user", TEXT, FALSE, 1, 256 },
-  { USHER_KIND_HOST, "mode", MODE, TRUE, 0, 0 },
+  { USHER_KIND_TEMPLATE, "version", COUNT, TRUE, 1, G_MAXINT32, NULL },
+  { USHER_KIND_TEMPLATE, "description", TEXT, FALSE, 0, 2000, NULL },
+  { USHER_KIND_POOL, "display_name", TEXT, TRUE, 1, 200, NULL },
+  { USHER_KIND_POOL, "description", TEXT, FALSE, 0, 2000, NULL },
+  { USHER_KIND_POOL, "template", WORD, TRUE, 0, 0, NULL },
+  { USHER_KIND_POOL, "template_version", COUNT, FALSE, 1, G_MAXINT32, NULL },
+  { USHER_KIND_POOL, "spares", COUNT, TRUE, 0, 1000, NULL },
+  { USHER_KIND_POOL, "maximum", COUNT, TRUE, 1, 10000, NULL },
+  { USHER_KIND_POOL, "vcpus", COUNT, TRUE, 1, 64, NULL },
+  { USHER_KIND_POOL, "ram_mib", COUNT, TRUE, 64, 1048576, NULL },
+  { USHER_KIND_POOL, "naming", NAMING, TRUE, 0, 0, NULL },
+  { USHER_KIND_POOL, "assignment", ONE_OF, FALSE, .one_of = assignments },
+  { USHER_KIND_POOL, "clone", ONE_OF, FALSE, .one_of = clones },
+  { USHER_KIND_POOL, "data_gib", COUNT, FALSE, 1, 65536, NULL },
+  { USHER_KIND_POOL, "linger_s", COUNT, FALSE, 0, 604800, NULL },
+  { USHER_KIND_ENTITLEMENT, "pool", WORD, TRUE, 0, 0, NULL },
+  { USHER_KIND_ENTITLEMENT, "group", TEXT, FALSE, 1, 1000, NULL },
+  { USHER_KIND_ENTITLEMENT, "user", TEXT, FALSE, 1, 256, NULL },
+  { USHER_KIND_HOST, "mode", ONE_OF, TRUE, .one_of = modes },
 };
-
-static const char *const modes[] = { "active", "drain" };
 
 gboolean
 usher_spec_is_applied (UsherKind kind)
@@ -118,8 +125,9 @@ check_member (UsherJson at, gsize i, GError **error)
     case COUNT:
       return members[i].required ? usher_json_get_int (at, key, members[i].min, members[i].max, &number, error)
                                  : usher_json_find_int (at, key, members[i].min, members[i].max, &number, error);
-    case MODE:
-      return usher_json_get_name (at, key, modes, G_N_ELEMENTS (modes), &index, error);
+    case ONE_OF:
+      return json_object_get (at.object, key) == NULL
+             || usher_json_get_name (at, key, members[i].one_of, g_strv_length ((char **) members[i].one_of), &index, error);
     case NAMING:
       return check_naming (at, key, error);
     case WORD:
@@ -128,6 +136,19 @@ check_member (UsherJson at, gsize i, GError **error)
     default:
       return check_text (at, key, members[i].min, members[i].max, error);
     }
+}
+
+/* Members that only pools of some assignment have. */
+static gboolean
+check_assignment (UsherJson at, GError **error)
+{
+  const char *assignment = json_string_value (json_object_get (at.object, "assignment"));
+  gboolean fresh = g_strcmp0 (assignment, "fresh-system") == 0, floating = g_strcmp0 (assignment, "floating") == 0;
+  if (json_object_get (at.object, "data_gib") != NULL && !fresh)
+    return wrong (at, "data_gib", "only a pool whose \"assignment\" is \"fresh-system\" has data disks", error);
+  if (json_object_get (at.object, "linger_s") != NULL && !fresh && !floating)
+    return wrong (at, "linger_s", "only for a pool whose \"assignment\" is \"floating\" or \"fresh-system\"", error);
+  return TRUE;
 }
 
 /* What no single member tells. */
@@ -144,7 +165,7 @@ check_together (UsherKind kind, UsherJson at, GError **error)
     }
   if (kind == USHER_KIND_POOL && usher_json_int (at.object, "spares") > usher_json_int (at.object, "maximum"))
     return wrong (at, "spares", "must not be more than \"maximum\"", error);
-  return TRUE;
+  return kind != USHER_KIND_POOL || check_assignment (at, error);
 }
 
 gboolean

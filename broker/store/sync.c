@@ -3,6 +3,7 @@
 #include "broker/store/desktop_move.h"
 #include "broker/store/hosts.h"
 #include "broker/store/sql.h"
+#include "broker/store/sync_parents.h"
 #include "common/fault.h"
 #include "common/log.h"
 
@@ -13,29 +14,47 @@ static const UsherSql see_host = {
   "host-seen",
   "UPDATE host SET last_seen = now(), silent = false, version = $2, domain_type = $3, door = $4, cpus = $5::bigint, "
   "memory_mib = $6::bigint, memory_free_mib = $7::bigint, disk_free_mib = $8::bigint, "
-  "templates = ARRAY(SELECT jsonb_array_elements_text($9::jsonb) ORDER BY 1) "
+  "templates = ARRAY(SELECT jsonb_array_elements_text($9::jsonb) ORDER BY 1), "
+  "parents = usher_parents(parents, $10::jsonb), fetches = $11::jsonb "
   "WHERE id = $1::uuid RETURNING (SELECT id FROM deployment), name",
 };
 #define DESKTOP_COLUMNS \
   "SELECT id, state, owner IS NOT NULL, seen_state, seen_reason, seen_console_revision, seen_restart_revision, " \
-  "seen_starts, pool, ready_at IS NOT NULL FROM desktop WHERE host = $1::uuid "
+  "seen_starts, pool, ready_at IS NOT NULL, seen_clone, seen_clone_reason, seen_system_revision FROM desktop WHERE host = $1::uuid "
 static const UsherSql find_desktops = { "host-desktops", DESKTOP_COLUMNS };
 static const UsherSql lock_desktops = {
   "host-desktops-lock",
   DESKTOP_COLUMNS "AND id IN (SELECT jsonb_array_elements_text($2::jsonb)::uuid) ORDER BY id FOR NO KEY UPDATE",
 };
-enum { ID, STATE, OWNED, SEEN_STATE, SEEN_REASON, SEEN_CONSOLE, SEEN_RESTART, SEEN_STARTS, POOL, WAS_READY };
+enum {
+  ID,
+  STATE,
+  OWNED,
+  SEEN_STATE,
+  SEEN_REASON,
+  SEEN_CONSOLE,
+  SEEN_RESTART,
+  SEEN_STARTS,
+  POOL,
+  WAS_READY,
+  SEEN_CLONE,
+  SEEN_CLONE_REASON,
+  SEEN_SYSTEM,
+};
 static const UsherSql see_desktop = {
   "desktop-seen",
   "UPDATE desktop SET seen_state = $2, seen_reason = $3, seen_console_revision = $4::bigint, seen_restart_revision = "
-  "$5::bigint, seen_starts = $6::bigint WHERE id = $1::uuid",
+  "$5::bigint, seen_starts = $6::bigint, seen_clone = $7, seen_clone_reason = $8, seen_system_revision = $9::bigint "
+  "WHERE id = $1::uuid",
 };
 static const UsherSql drop_desktop = { "desktop-drop", "DELETE FROM desktop WHERE id = $1::uuid AND state = 'gone'" };
 /* The pool learns from what was made, and from what could not be. */
 static const UsherSql note_made = {
   "pool-made",
-  "UPDATE pool SET failures = 0, made_s = (made_s || (SELECT greatest(1, extract(epoch FROM now() - "
-  "placed_at)::bigint) FROM desktop WHERE id = $2::uuid))[greatest(1, cardinality(made_s) - 8):] WHERE id = $1::uuid",
+  "WITH d AS (SELECT greatest(1, extract(epoch FROM now() - placed_at)::bigint) AS s, seen_clone = 'instant' AS instant "
+  "FROM desktop WHERE id = $2::uuid) UPDATE pool SET failures = 0, made_s = CASE WHEN d.instant THEN made_s ELSE "
+  "(made_s || d.s)[greatest(1, cardinality(made_s) - 8):] END, made_instant_s = CASE WHEN d.instant THEN (made_instant_s "
+  "|| d.s)[greatest(1, cardinality(made_instant_s) - 8):] ELSE made_instant_s END FROM d WHERE id = $1::uuid",
 };
 static const UsherSql note_failed = {
   "pool-failed",
@@ -53,10 +72,12 @@ take_host (UsherStore *store, const Report *report, GError **error)
 {
   const UsherSyncRequest *request = report->request;
   g_autofree char *templates = usher_list_json ((const char *const *) request->templates);
+  g_autofree char *parents = usher_sync_parents_text (request), *fetches = usher_sync_fetches_text (request);
   g_autoptr (UsherRows) rows
       = usher_sql (store, &see_host, error, report->host, request->version, request->domain_type, request->door,
                    usher_number (request->cpus).text, usher_number (request->memory_mib).text,
-                   usher_number (request->memory_free_mib).text, usher_number (request->disk_free_mib).text, templates);
+                   usher_number (request->memory_free_mib).text, usher_number (request->disk_free_mib).text, templates,
+                   parents, fetches);
   if (rows == NULL)
     return FALSE;
   if (PQntuples (rows) == 0)
@@ -73,14 +94,23 @@ take_host (UsherStore *store, const Report *report, GError **error)
   return TRUE;
 }
 
+static const char *
+text_of (const char *maybe)
+{
+  return maybe != NULL ? maybe : "";
+}
+
 static gboolean
 is_news (const UsherRows *rows, int row, const UsherSeenDesktop *seen)
 {
   return g_strcmp0 (usher_cell (rows, row, SEEN_STATE), usher_seen_state_name (seen->state)) != 0
-         || strcmp (usher_cell_text (rows, row, SEEN_REASON), seen->reason != NULL ? seen->reason : "") != 0
+         || strcmp (usher_cell_text (rows, row, SEEN_REASON), text_of (seen->reason)) != 0
          || usher_cell_int (rows, row, SEEN_CONSOLE) != seen->console_revision
          || usher_cell_int (rows, row, SEEN_RESTART) != seen->restart_revision
-         || usher_cell_int (rows, row, SEEN_STARTS) != seen->starts;
+         || usher_cell_int (rows, row, SEEN_STARTS) != seen->starts
+         || strcmp (usher_cell_text (rows, row, SEEN_CLONE), usher_clone_kind_name (seen->clone)) != 0
+         || strcmp (usher_cell_text (rows, row, SEEN_CLONE_REASON), text_of (seen->clone_reason)) != 0
+         || usher_cell_int (rows, row, SEEN_SYSTEM) != seen->system_revision;
 }
 
 static const char *
@@ -130,8 +160,10 @@ take_desktop (UsherStore *store, const UsherRows *rows, int row, const UsherSeen
   if (!is_news (rows, row, seen))
     return follow (store, rows, row, seen, error); /* the state may have moved since */
   return usher_sql_do (store, &see_desktop, NULL, error, seen->id, usher_seen_state_name (seen->state),
-                       seen->reason != NULL ? seen->reason : "", usher_number (seen->console_revision).text,
-                       usher_number (seen->restart_revision).text, usher_number (seen->starts).text)
+                       text_of (seen->reason), usher_number (seen->console_revision).text,
+                       usher_number (seen->restart_revision).text, usher_number (seen->starts).text,
+                       usher_clone_kind_name (seen->clone), text_of (seen->clone_reason),
+                       usher_number (seen->system_revision).text)
          && follow (store, rows, row, seen, error);
 }
 
@@ -201,13 +233,14 @@ usher_store_seen (UsherStore *store, const char *host, const UsherSyncRequest *r
 static const UsherSql is_newer = {
   "wanted-newer",
   "SELECT h.wanted_version > $2::bigint OR EXISTS (SELECT FROM desktop d WHERE d.host = h.id AND d.wanted_version > "
-  "$2::bigint) FROM host h WHERE h.id = $1::uuid",
+  "$2::bigint) OR (SELECT wanted_version FROM deployment) > $2::bigint FROM host h WHERE h.id = $1::uuid",
 };
 static const UsherSql find_wanted = {
   "wanted",
   "SELECT usher_horizon(), (SELECT id FROM deployment), h.spec->>'mode' = 'drain', d.id, d.name, d.state, d.template, "
   "d.template_version, d.vcpus, d.ram_mib, d.restart_revision, d.console_revision, CASE WHEN d.console_valid_until > "
-  "now() THEN encode(d.console_secret, 'hex') END, extract(epoch FROM d.console_valid_until)::bigint FROM host h LEFT "
+  "now() THEN encode(d.console_secret, 'hex') END, extract(epoch FROM d.console_valid_until)::bigint, d.clone, d.system_revision, d.data_gib, h.memory_mib, "
+  USHER_SYNC_CANDIDATES " FROM host h LEFT "
   "JOIN desktop d ON d.host = h.id WHERE h.id = $1::uuid ORDER BY d.created_at, d.id",
 };
 enum {
@@ -224,7 +257,12 @@ enum {
   RESTART,
   CONSOLE,
   SECRET,
-  VALID
+  VALID,
+  CLONE,
+  SYSTEM,
+  DATA,
+  MEMORY,
+  CANDIDATES,
 };
 
 static UsherWantedDesktop *
@@ -245,6 +283,9 @@ wanted_desktop (UsherStore *store, const UsherRows *rows, int row)
   wanted->vcpus = usher_cell_int (rows, row, VCPUS);
   wanted->ram_mib = usher_cell_int (rows, row, RAM);
   wanted->restart_revision = usher_cell_int (rows, row, RESTART);
+  usher_clone_kind_parse (usher_cell_text (rows, row, CLONE), &wanted->clone);
+  wanted->system_revision = usher_cell_int (rows, row, SYSTEM);
+  wanted->data_gib = usher_cell_int (rows, row, DATA);
   if (hex == NULL)
     return wanted;
   secret = usher_console_unseal_hex_text (store, hex, &error);
@@ -319,6 +360,7 @@ usher_store_wanted (UsherStore *store, const char *host, const UsherSyncRequest 
     return no_host (host, error);
 
   UsherSyncAnswer *answer = usher_sync_answer_new ();
+  json_auto_t *candidates = usher_cell_json (rows, 0, CANDIDATES);
   answer->version = usher_cell_int (rows, 0, HORIZON);
   answer->deployment = g_strdup (usher_cell_text (rows, 0, DEPLOYMENT));
   answer->host = g_strdup (host);
@@ -327,6 +369,7 @@ usher_store_wanted (UsherStore *store, const char *host, const UsherSyncRequest 
     if (usher_cell (rows, row, W_ID) != NULL)
       g_ptr_array_add (answer->desktops, wanted_desktop (store, rows, row));
   add_orphans (answer, request);
+  usher_sync_choose_parents (candidates, usher_cell_int (rows, 0, MEMORY), answer->parents);
   *out = answer;
   return TRUE;
 }

@@ -70,10 +70,11 @@ static const UsherSql next_number = {
 };
 static const UsherSql add_desktop = {
   "plan-desktop",
-  "INSERT INTO desktop (name, pool, owner, template, template_version, vcpus, ram_mib, reason, history) "
+  "INSERT INTO desktop (name, pool, owner, template, template_version, vcpus, ram_mib, reason, history, clone, data_gib) "
   "SELECT $2, p.id, $3::uuid, t.name, coalesce((p.spec->>'template_version')::bigint, (t.spec->>'version')::bigint), "
-  "(p.spec->>'vcpus')::bigint, (p.spec->>'ram_mib')::bigint, $4, usher_note('[]', 'planned', $4) "
-  "FROM pool p JOIN template t ON t.id = p.template WHERE p.id = $1::uuid ON CONFLICT (name) DO NOTHING",
+  "(p.spec->>'vcpus')::bigint, (p.spec->>'ram_mib')::bigint, $4, usher_note('[]', 'planned', $4), "
+  "coalesce(p.spec->>'clone', 'instant'), CASE WHEN p.spec->>'assignment' = 'fresh-system' THEN "
+  "coalesce((p.spec->>'data_gib')::bigint, 10) ELSE 0 END FROM pool p JOIN template t ON t.id = p.template WHERE p.id = $1::uuid ON CONFLICT (name) DO NOTHING",
 };
 #define NAME_TRIES 1000 /* names that another pool of the same naming took */
 

@@ -137,6 +137,10 @@ UsherSyncRequest *usher_sync_request_from_json (const json_t *json, GError **err
 json_t *usher_sync_answer_to_json (const UsherSyncAnswer *answer);
 UsherSyncAnswer *usher_sync_answer_from_json (const json_t *json, GError **error);
 
+/* The members of a report alone: of UsherSeenParent, of UsherSeenFetch. */
+json_t *usher_sync_parents_to_json (const GPtrArray *parents);
+json_t *usher_sync_fetches_to_json (const GPtrArray *fetches);
+
 /* Empty, with their arrays made; free with the matching function. */
 UsherSyncRequest *usher_sync_request_new (void);
 UsherSyncAnswer *usher_sync_answer_new (void);

@@ -9,8 +9,6 @@ typedef gboolean (*UsherSyncReadOne) (const json_t *json, const char *path, GPtr
 /* Reads the array `key` with `read_one`. */
 gboolean usher_sync_read_list (UsherJson at, const char *key, UsherSyncReadOne read_one, GPtrArray *into, GError **error);
 
-json_t *usher_sync_parents_to_json (const GPtrArray *parents);
-json_t *usher_sync_fetches_to_json (const GPtrArray *fetches);
 json_t *usher_sync_versions_to_json (const GPtrArray *versions);
 json_t *usher_sync_parent_keys_to_json (const GPtrArray *keys);
 gboolean usher_sync_read_parent (const json_t *json, const char *path, GPtrArray *into, GError **error);

@@ -188,7 +188,7 @@ without_a_spare_one_is_made (void **state)
   assert_string_equal (text (json_array_get (json_object_get (fresh, "items"), 0), "state"), "assigned");
   g_autoptr (UsherConnect) ready = connect_alice (store, person);
   assert_true (ready->ready);
-  assert_int_equal (rig_number ("SELECT cardinality(made_s) FROM pool"), 1);
+  assert_int_equal (rig_number ("SELECT cardinality(made_instant_s) FROM pool"), 1);
 }
 
 static void

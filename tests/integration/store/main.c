@@ -10,5 +10,6 @@ main (int argc, char **argv)
   usher_log_init ("store-test", USHER_LOG_WARNING);
   if (!g_str_equal (name, "--list"))
     cmocka_set_test_filter (name);
-  return run_record_tests (name) + run_flow_tests (name) + run_race_tests (name);
+  return run_record_tests (name) + run_flow_tests (name) + run_race_tests (name)
+         + run_clone_tests (name);
 }

@@ -90,6 +90,10 @@ audit_is_listed_newest_first_in_pages (void **state)
       usher_json_int (json_object_get (json_array_get (json_object_get (next, "items"), 0), "status"), "seq"), 3);
 }
 
+#define POOL_WITH(more)                                                                                                \
+  "{'display_name': 'x', 'template': 'tiny', 'spares': 1, 'maximum': 2, 'vcpus': 1, 'ram_mib': 256, 'naming': "        \
+  "'a-{n}', " more "}"
+
 static void
 specs_are_checked_by_path (void **state)
 {
@@ -120,6 +124,14 @@ specs_are_checked_by_path (void **state)
       "{'template': 'tiny', 'spares': 1, 'maximum': 2, 'vcpus': 1, 'ram_mib': 256, 'naming': 'a-{n}'}",
       "spec.display_name" },
     { USHER_KIND_POOL, "p", "{'display_name': 'x', 'colour': 'red'}", "spec.colour" },
+    { USHER_KIND_POOL, "p", POOL_WITH ("'assignment': 'borrowed'"), "spec.assignment" },
+    { USHER_KIND_POOL, "p", POOL_WITH ("'clone': 'fast'"), "spec.clone" },
+    { USHER_KIND_POOL, "p", POOL_WITH ("'clone': null"), "spec.clone" },
+    { USHER_KIND_POOL, "p", POOL_WITH ("'data_gib': 10"), "spec.data_gib: only" },
+    { USHER_KIND_POOL, "p", POOL_WITH ("'assignment': 'fresh-system', 'data_gib': 0"), "spec.data_gib" },
+    { USHER_KIND_POOL, "p", POOL_WITH ("'assignment': 'dedicated', 'linger_s': 10"), "spec.linger_s: only" },
+    { USHER_KIND_POOL, "p", POOL_WITH ("'assignment': 'floating', 'linger_s': -1"), "spec.linger_s" },
+    { USHER_KIND_POOL, "p", POOL_WITH ("'assignment': 'floating', 'data_gib': 1"), "spec.data_gib: only" },
     { USHER_KIND_ENTITLEMENT, "e", "{'pool': 'none', 'user': 'a'}", "no pool \"none\"" },
     { USHER_KIND_ENTITLEMENT, "e", "{'pool': 'none'}", "\"group\" or \"user\"" },
     { USHER_KIND_ENTITLEMENT, "e", "{'pool': 'none', 'user': 'a', 'group': 'b'}", "\"group\" or \"user\"" },

@@ -109,10 +109,16 @@ rig_apply (UsherStore *store, UsherKind kind, const char *name, const char *spec
 void
 rig_pool (UsherStore *store, guint spares, guint maximum)
 {
+  rig_pool_with (store, spares, maximum, "");
+}
+
+void
+rig_pool_with (UsherStore *store, guint spares, guint maximum, const char *more)
+{
   g_autofree char *spec
       = g_strdup_printf ("{'display_name': 'Office', 'template': 'tiny', 'spares': %u, 'maximum': %u, 'vcpus': 1, "
-                         "'ram_mib': 256, 'naming': 'office-{n}'}",
-                         spares, maximum);
+                         "'ram_mib': 256, 'naming': 'office-{n}'%s}",
+                         spares, maximum, more);
   rig_apply (store, USHER_KIND_TEMPLATE, "tiny", "{'version': 1}");
   rig_apply (store, USHER_KIND_POOL, "office", spec);
   rig_apply (store, USHER_KIND_ENTITLEMENT, "staff-office", "{'pool': 'office', 'group': 'Staff'}");
@@ -201,6 +207,8 @@ rig_obey (UsherStore *store, const char *host, UsherSeenState state)
       UsherSeenDesktop *seen = request->desktops->pdata[request->desktops->len - 1];
       seen->console_revision = wanted->console_revision;
       seen->restart_revision = wanted->restart_revision;
+      seen->system_revision = wanted->system_revision;
+      seen->clone = wanted->clone;
       seen->starts = 1;
     }
   rig_good (usher_store_seen (store, host, request, &error));

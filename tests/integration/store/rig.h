@@ -63,6 +63,8 @@ char *rig_sqlstate (const char *conninfo, const char *sql);
 void rig_apply (UsherStore *store, UsherKind kind, const char *name, const char *spec);
 /* Template "tiny" 1, pool "office", everybody of group "staff" entitled. */
 void rig_pool (UsherStore *store, guint spares, guint maximum);
+/* As rig_pool(), with more of the pool's spec: ", 'clone': 'linked'". */
+void rig_pool_with (UsherStore *store, guint spares, guint maximum, const char *more);
 /* Signs `user` in as a member of `group`; out_person may be NULL. */
 void rig_person (UsherStore *store, const char *user, const char *group, char out_person[USHER_ID_SIZE]);
 /* A host that joined and reports 8 CPUs, memory and disk for anything; its id. */
@@ -82,3 +84,4 @@ void rig_ask (const char *what);
 int run_record_tests (const char *name);
 int run_flow_tests (const char *name);
 int run_race_tests (const char *name);
+int run_clone_tests (const char *name);

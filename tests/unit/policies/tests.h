@@ -10,4 +10,5 @@
 int run_state_tests (void);
 int run_placement_tests (void);
 int run_pool_plan_tests (void);
+int run_parents_tests (void);
 int run_throttle_eta_tests (void);
