@@ -9,6 +9,9 @@
 
 #define TICKET_S 120
 #define CONSOLE_S 600 /* how long the VM takes the console secret: gateways open further channels with it */
+/* What is nobody's and may be had: in a pool that is full nothing else is left. */
+#define TAKEABLE                                                                                                       \
+  "(d.state IN ('planned', 'provisioning') OR (d.state = 'spare' AND d.seen_state = 'ready' AND " UP "))"
 #define UP "h.last_seen > now() - interval '30 seconds'"
 
 /* The person's row is the lock that makes connects of one person come one after the other. */
@@ -34,6 +37,22 @@ static const UsherSql take_making = {
   "UPDATE desktop SET owner = $2::uuid, history = usher_note(history, 'assigned', $3) WHERE id = (SELECT id FROM "
   "desktop WHERE pool = $1::uuid AND owner IS NULL AND state IN ('planned', 'provisioning') ORDER BY state DESC, "
   "placed_at, created_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) RETURNING id",
+};
+/* One that nobody has, waiting for whoever works on it just now: only for a pool that has no room for another. */
+static const UsherSql lock_last = {
+  "connect-last",
+  "SELECT d.id, d.state FROM desktop d LEFT JOIN host h ON h.id = d.host WHERE d.pool = $1::uuid AND d.owner IS NULL "
+  "AND " TAKEABLE " ORDER BY d.state DESC, d.created_at LIMIT 1 FOR NO KEY UPDATE OF d",
+};
+static const UsherSql count_takeable = {
+  "connect-takeable",
+  "SELECT (SELECT count(*) FROM desktop x WHERE x.pool = p.id AND x.state NOT IN ('draining', 'gone')) >= "
+  "(p.spec->>'maximum')::bigint, (SELECT count(*) FROM desktop d LEFT JOIN host h ON h.id = d.host WHERE d.pool = p.id "
+  "AND d.owner IS NULL AND " TAKEABLE ") FROM pool p WHERE p.id = $1::uuid",
+};
+static const UsherSql own_making = {
+  "connect-own-making",
+  "UPDATE desktop SET owner = $2::uuid, history = usher_note(history, 'assigned', $3) WHERE id = $1::uuid",
 };
 static const UsherSql lock_pool = { "connect-pool", "SELECT FROM pool WHERE id = $1::uuid FOR NO KEY UPDATE" };
 static const UsherSql count_pool = {
@@ -109,13 +128,10 @@ find_own_desktop (UsherStore *store, Connect *in, GError **error)
 }
 
 static gboolean
-take_spare (UsherStore *store, Connect *in, GError **error)
+assign_spare (UsherStore *store, Connect *in, const char *desktop, GError **error)
 {
-  g_autoptr (UsherRows) rows = usher_sql (store, &lock_spare, error, in->pool);
   g_autofree char *message = g_strdup_printf ("%s took this spare", in->user);
-  if (rows == NULL || PQntuples (rows) == 0)
-    return rows != NULL;
-  UsherDesktopMove move = { .id = usher_cell_text (rows, 0, 0),
+  UsherDesktopMove move = { .id = desktop,
                             .from = USHER_DESKTOP_SPARE,
                             .to = USHER_DESKTOP_ASSIGNED,
                             .owner = in->person,
@@ -123,6 +139,15 @@ take_spare (UsherStore *store, Connect *in, GError **error)
                             .message = message };
   in->taken = TRUE;
   return usher_desktop_move (store, &move, error);
+}
+
+static gboolean
+take_spare (UsherStore *store, Connect *in, GError **error)
+{
+  g_autoptr (UsherRows) rows = usher_sql (store, &lock_spare, error, in->pool);
+  if (rows == NULL || PQntuples (rows) == 0)
+    return rows != NULL;
+  return assign_spare (store, in, usher_cell_text (rows, 0, 0), error);
 }
 
 static gboolean
@@ -134,6 +159,34 @@ take_one_being_made (UsherStore *store, Connect *in, GError **error)
   return rows != NULL;
 }
 
+static gboolean
+own_one_being_made (UsherStore *store, Connect *in, const char *desktop, GError **error)
+{
+  g_autofree char *message = g_strdup_printf ("%s waits for it", in->user);
+  in->taken = TRUE;
+  return usher_sql_do (store, &own_making, NULL, error, desktop, in->person, message);
+}
+
+/* In a pool without room: what the ways before passed over, because the controllers or a report held it just then. */
+static gboolean
+take_last (UsherStore *store, Connect *in, GError **error)
+{
+  for (;;)
+    {
+      g_autoptr (UsherRows) counts = usher_sql (store, &count_takeable, error, in->pool), rows = NULL;
+      if (counts == NULL || !usher_cell_bool (counts, 0, 0) || usher_cell_int (counts, 0, 1) == 0)
+        return counts != NULL;
+      rows = usher_sql (store, &lock_last, error, in->pool);
+      if (rows == NULL)
+        return FALSE;
+      if (PQntuples (rows) == 0)
+        continue; /* somebody else got that one: each round there is one less */
+      return g_str_equal (usher_cell_text (rows, 0, 1), "spare")
+                 ? assign_spare (store, in, usher_cell_text (rows, 0, 0), error)
+                 : own_one_being_made (store, in, usher_cell_text (rows, 0, 0), error);
+    }
+}
+
 /* A new one for the person, unless the pool is full or making desktops goes wrong just now. */
 static gboolean
 plan_one (UsherStore *store, Connect *in, GError **error)
@@ -142,6 +195,10 @@ plan_one (UsherStore *store, Connect *in, GError **error)
   g_autofree char *message = NULL;
   if (!usher_sql_do (store, &lock_pool, NULL, error, in->pool))
     return FALSE;
+  /* A spare may have been planned meanwhile, by whoever held the lock. */
+  gboolean good = take_last (store, in, error);
+  if (!good || in->taken)
+    return good;
   rows = usher_sql (store, &count_pool, error, in->pool);
   if (rows == NULL)
     return FALSE;
@@ -167,7 +224,8 @@ plan_one (UsherStore *store, Connect *in, GError **error)
 static UsherDesktopView *
 get_desktop (UsherStore *store, Connect *in, GError **error)
 {
-  static gboolean (*const ways[]) (UsherStore *, Connect *, GError **) = { take_spare, take_one_being_made, plan_one };
+  static gboolean (*const ways[]) (UsherStore *, Connect *, GError **) 
+      = { take_spare, take_one_being_made, take_last, plan_one };
   g_autoptr (GError) local = NULL;
   UsherDesktopView *view = find_own_desktop (store, in, &local);
   for (gsize i = 0; view == NULL && local == NULL && i < G_N_ELEMENTS (ways); i++)

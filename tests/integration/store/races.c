@@ -10,6 +10,7 @@
 typedef struct {
   char (*people)[USHER_ID_SIZE];
   gint next; /* atomic */
+  gint first;
   gint ready, waiting, refused, failed;
 } Crowd;
 
@@ -23,7 +24,7 @@ connect_people (gpointer data)
       g_autoptr (GError) error = NULL;
       UsherActor actor = { "somebody", "192.0.2.7", NULL };
       g_autoptr (UsherConnect) connect
-          = usher_store_connect (store, &actor, crowd->people[i], "office", "browser", NULL, &error);
+          = usher_store_connect (store, &actor, crowd->people[i - crowd->first], "office", "browser", NULL, &error);
       gint *which = connect != NULL ? connect->ready ? &crowd->ready : &crowd->waiting
                     : g_error_matches (error, USHER_ERROR, USHER_ERROR_EXHAUSTED) ? &crowd->refused
                                                                                   : &crowd->failed;
@@ -42,6 +43,91 @@ run_threads (GThreadFunc func, gpointer data)
     threads[i] = g_thread_new ("crowd", func, data);
   for (int i = 0; i < THREADS; i++)
     g_thread_join (threads[i]);
+}
+
+typedef struct {
+  UsherStore *store;
+  gint ending; /* atomic */
+} Worker;
+
+static gpointer
+work_on_and_on (gpointer data)
+{
+  Worker *worker = data;
+  while (!g_atomic_int_get (&worker->ending))
+    rig_work (worker->store);
+  return NULL;
+}
+
+/* As many people as the pool has room for, while the controllers plan and place: each gets one, whoever held the spare just
+ * then. */
+static void
+a_spare_that_is_held_is_waited_for (void **state)
+{
+  g_autoptr (UsherStore) store = rig_store (), other = rig_store ();
+  char host[USHER_ID_SIZE], people[4][USHER_ID_SIZE];
+  Worker worker = { .store = other };
+  (void) state;
+  rig_host (store, "kvm1", host);
+  for (int i = 0; i < 4; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("user%d", i);
+      rig_person (store, name, "staff", people[i]);
+    }
+  for (int round = 0; round < 15; round++)
+    {
+      Crowd crowd = { .people = people, .next = PEOPLE - 4, .first = PEOPLE - 4 };
+      rig_pool (store, 1, 4);
+      worker.ending = 0;
+      GThread *controllers = g_thread_new ("controllers", work_on_and_on, &worker);
+      run_threads (connect_people, &crowd);
+      g_atomic_int_set (&worker.ending, 1);
+      g_thread_join (controllers);
+      assert_int_equal (crowd.failed + crowd.refused, 0);
+      assert_int_equal (crowd.ready + crowd.waiting, 4);
+      assert_int_equal (rig_number ("SELECT count(*) FROM desktop"), 4);
+      g_free (rig_sql (rig_super (), "DELETE FROM session; DELETE FROM desktop; DELETE FROM entitlement; DELETE FROM pool"));
+    }
+}
+
+typedef struct {
+  const char *person;
+  UsherConnect *connect;
+} Waiter;
+
+static gpointer
+connect_one (gpointer data)
+{
+  Waiter *waiter = data;
+  g_autoptr (UsherStore) store = rig_store ();
+  UsherActor actor = { "alice", "192.0.2.7", NULL };
+  waiter->connect = usher_store_connect (store, &actor, waiter->person, "office", "browser", NULL, NULL);
+  return NULL;
+}
+
+static void
+a_full_pool_waits_for_what_is_nobodys (void **state)
+{
+  g_autoptr (UsherStore) store = rig_store ();
+  char host[USHER_ID_SIZE], person[USHER_ID_SIZE];
+  Waiter waiter = { .person = person };
+  (void) state;
+  rig_pool (store, 1, 1);
+  rig_host (store, "kvm1", host);
+  rig_person (store, "alice", "staff", person);
+  rig_work (store);
+  PGconn *holder = PQconnectdb (rig_super ());
+  PQclear (PQexec (holder, "BEGIN"));
+  PQclear (PQexec (holder, "SELECT FROM desktop FOR UPDATE"));
+  GThread *thread = g_thread_new ("alice", connect_one, &waiter);
+  g_usleep (300 * 1000); /* it has no other way to end than wrongly */
+  PQclear (PQexec (holder, "COMMIT"));
+  PQfinish (holder);
+  g_thread_join (thread);
+  assert_non_null (waiter.connect);
+  assert_false (waiter.connect->ready);
+  usher_connect_free (waiter.connect);
+  assert_int_equal (rig_number ("SELECT count(*) FROM desktop WHERE owner IS NOT NULL"), 1);
 }
 
 /* 200 people at once, 120 spares ready, room for 180: nothing twice, nobody more than one, exactly 20 are told that it
@@ -286,6 +372,8 @@ a_restart_is_unavailable_then_over (void **state)
 }
 
 static const struct CMUnitTest race_tests[] = {
+  cmocka_unit_test (a_spare_that_is_held_is_waited_for),
+  cmocka_unit_test (a_full_pool_waits_for_what_is_nobodys),
   cmocka_unit_test (two_hundred_connect_and_nothing_is_assigned_twice),
   cmocka_unit_test (one_person_many_times_gets_one_desktop),
   cmocka_unit_test (a_ticket_is_redeemed_by_one_of_many),
