@@ -25,7 +25,7 @@ OWNERS = {
     r"openssl/": ["common/relay/", "common/pki", "common/checksum"],
     r"sodium": ["common/", "broker/", "gateway/"],
     r"yaml\.h": ["ctl/"],
-    r"seccomp\.h|linux/seccomp": ["common/relay/"],
+    r"seccomp\.h|linux/seccomp": ["common/relay/", "common/image/"],
     r"cmocka\.h": [],
     r"sys/epoll\.h": ["common/relay/"],
 }
