@@ -9,7 +9,8 @@
 
 static const char *const video_names[] = { "qxl", "virtio", "vga", NULL };
 static const char *const ready_names[] = { "agent", "running", NULL };
-static const char *const guest_names[] = { "linux", NULL };
+static const char *const guest_names[] = { "linux", "windows", "other", NULL };
+static const char *const firmware_names[] = { "bios", "uefi", NULL };
 static const char *const format_names[] = { "qcow2", NULL };
 
 /* One member's error: «WHAT: PATH.KEY: MESSAGE», PATH empty at the top of the document. */
@@ -46,12 +47,18 @@ usher_template_name_is_valid (const char *text)
 static gboolean
 is_plain_file_name (const char *text)
 {
-  if (*text == '\0' || *text == '.' || *text == '-' || strlen (text) > 100)
+  if (*text == '\0' || *text == '.' || *text == '-' || strlen (text) > 100 || g_str_equal (text, "manifest.json"))
     return FALSE;
   for (const char *c = text; *c != '\0'; c++)
     if (!g_ascii_isalnum (*c) && strchr ("._-", *c) == NULL)
       return FALSE;
   return TRUE;
+}
+
+gboolean
+usher_template_file_is_valid (const char *text)
+{
+  return text != NULL && is_plain_file_name (text);
 }
 
 static gboolean
@@ -225,15 +232,18 @@ static gboolean
 read_machine (UsherTemplateManifest *manifest, UsherJson at, GError **error)
 {
   const char *machine = NULL;
-  int guest, video;
+  int guest, video, firmware = USHER_TEMPLATE_FIRMWARE_BIOS;
   if (!usher_json_get_string (at, "machine", &machine, error) || !get_choice (at, "guest", guest_names, &guest, error)
-      || !get_choice (at, "video", video_names, &video, error))
+      || !get_choice (at, "video", video_names, &video, error)
+      || (json_object_get (at.object, "firmware") != NULL && !get_choice (at, "firmware", firmware_names, &firmware, error)))
     return FALSE;
   /* The device model is part of a template: an unversioned alias ("q35") would change under its desktops. */
   if (!g_str_has_prefix (machine, "pc-q35-") || !g_ascii_isdigit (machine[7]) || !only_of (machine, "-."))
     return wrong (error, at, "machine", "must be a pinned q35 machine type, e.g. pc-q35-7.2");
   manifest->machine = g_strdup (machine);
   manifest->video = (UsherTemplateVideo) video;
+  manifest->guest = (UsherTemplateGuest) guest;
+  manifest->firmware = (UsherTemplateFirmware) firmware;
   return TRUE;
 }
 
@@ -250,14 +260,129 @@ read_identity (UsherTemplateManifest *manifest, UsherJson at, GError **error)
   return TRUE;
 }
 
+/* Where the version came from: optional, since versions made by hand tell nothing of it. */
+static gboolean
+read_history (UsherTemplateManifest *manifest, UsherJson at, GError **error)
+{
+  const char *note = "";
+  if (!usher_json_find_int (at, "parent", 1, G_MAXINT32, &manifest->parent, error)
+      || !usher_json_find_string (at, "note", &note, error))
+    return FALSE;
+  if (manifest->parent >= manifest->version)
+    return wrong (error, at, "parent", "must be lower than version (%" G_GINT64_FORMAT ")", manifest->version);
+  if (g_utf8_strlen (note, -1) > USHER_TEMPLATE_NOTE_MAX)
+    return wrong (error, at, "note", "must be of at most %d characters", USHER_TEMPLATE_NOTE_MAX);
+  for (const char *c = note; *c != '\0'; c++)
+    if (g_ascii_iscntrl (*c) && *c != '\n')
+      return wrong (error, at, "note", "must not hold control characters");
+  manifest->note = g_strdup (note);
+  return TRUE;
+}
+
+static void
+file_free (UsherTemplateFile *file)
+{
+  g_free (file->name);
+  g_free (file->sha256);
+  g_free (file);
+}
+
+static gboolean
+read_file (UsherTemplateManifest *manifest, UsherJson at, GError **error)
+{
+  static const char *const known[] = { "file", "size", "sha256", NULL };
+  const char *sha256 = NULL;
+  UsherTemplateFile *file = g_new0 (UsherTemplateFile, 1);
+  g_ptr_array_add (manifest->files, file);
+  if (!json_is_object (at.object))
+    {
+      g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID, "%s: must be an object", at.path);
+      return FALSE;
+    }
+  if (!usher_json_only (at, known, error) || !get_file_name (at, "file", &file->name, error)
+      || !usher_json_get_int (at, "size", 1, 64 * TERABYTE, &file->size, error)
+      || !usher_json_get_string (at, "sha256", &sha256, error))
+    return FALSE;
+  if (!is_sha256 (sha256))
+    return wrong (error, at, "sha256", "must be 64 lower-case hexadecimal digits");
+  file->sha256 = g_strdup (sha256);
+  return TRUE;
+}
+
+/* How often "files" names it. */
+static guint
+count_file (const UsherTemplateManifest *manifest, const char *name, const UsherTemplateFile **out_file)
+{
+  guint count = 0;
+  for (guint i = 0; i < manifest->files->len; i++)
+    {
+      const UsherTemplateFile *file = manifest->files->pdata[i];
+      if (!g_str_equal (file->name, name))
+        continue;
+      *out_file = file;
+      count++;
+    }
+  return count;
+}
+
+static gboolean
+is_used (const UsherTemplateManifest *manifest, const char *name)
+{
+  return g_strcmp0 (name, manifest->disk_file) == 0 || g_strcmp0 (name, manifest->kernel_file) == 0
+         || g_strcmp0 (name, manifest->initrd_file) == 0;
+}
+
+/* "files" must be the very files that the rest of the manifest speaks of. */
+static gboolean
+compare_files (const UsherTemplateManifest *manifest, UsherJson at, GError **error)
+{
+  const char *const used[] = { manifest->disk_file, manifest->kernel_file, manifest->initrd_file };
+  const UsherTemplateFile *file = NULL;
+  for (guint i = 0; i < G_N_ELEMENTS (used); i++)
+    {
+      guint count = used[i] != NULL ? count_file (manifest, used[i], &file) : 1;
+      if (count != 1)
+        return wrong (error, at, "files", "must name %s once, not %u times", used[i], count);
+      if (i == 0 && used[i] != NULL && !g_str_equal (file->sha256, manifest->disk_sha256))
+        return wrong (error, at, "files", "%s has another sha256 than disk.sha256", used[i]);
+    }
+  for (guint i = 0; i < manifest->files->len; i++)
+    {
+      file = manifest->files->pdata[i];
+      if (!is_used (manifest, file->name))
+        return wrong (error, at, "files", "%s is neither disk, kernel nor initrd", file->name);
+    }
+  return TRUE;
+}
+
+static gboolean
+read_files (UsherTemplateManifest *manifest, UsherJson at, GError **error)
+{
+  const json_t *files = json_object_get (at.object, "files");
+  manifest->files = g_ptr_array_new_with_free_func ((GDestroyNotify) file_free);
+  if (files == NULL)
+    return TRUE;
+  if (!json_is_array (files) || json_array_size (files) == 0 || json_array_size (files) > 3)
+    return wrong (error, at, "files", "must be a list of one to three files");
+  for (size_t i = 0; i < json_array_size (files); i++)
+    {
+      g_autofree char *path = g_strdup_printf ("files[%" G_GSIZE_FORMAT "]", i);
+      if (!read_file (manifest, (UsherJson){ json_array_get (files, i), path }, error))
+        return FALSE;
+    }
+  return compare_files (manifest, at, error);
+}
+
 static gboolean
 read_all (UsherTemplateManifest *manifest, UsherJson at, GError **error)
 {
   static const char *const known[] = { "name",    "version", "disk",  "boot",  "machine", "guest",
-                                       "minimum", "default", "video", "ready", "sealed",  NULL };
+                                       "minimum", "default", "video", "ready", "sealed",  "firmware",
+                                       "parent",  "note",    "files", NULL };
   if (!usher_json_only (at, known, error) || !read_identity (manifest, at, error) || !read_disk (manifest, at, error)
       || !read_boot (manifest, at, error) || !read_machine (manifest, at, error) || !read_sizes (manifest, at, error)
-      || !read_ready (manifest, at, error) || !read_sealed (manifest, at, error))
+      || !read_ready (manifest, at, error) || !read_sealed (manifest, at, error) || !read_history (manifest, at, error)
+      || !read_files (manifest, at, error))
     return FALSE;
   if (manifest->disk_file == NULL && manifest->kernel_file == NULL)
     return wrong (error, at, "boot", "there is no disk either: nothing to start");
@@ -289,6 +414,18 @@ usher_template_video_name (UsherTemplateVideo video)
 }
 
 const char *
+usher_template_firmware_name (UsherTemplateFirmware firmware)
+{
+  return firmware_names[firmware];
+}
+
+const char *
+usher_template_guest_name (UsherTemplateGuest guest)
+{
+  return guest_names[guest];
+}
+
+const char *
 usher_template_ready_name (UsherTemplateReady ready)
 {
   return ready_names[ready];
@@ -307,5 +444,7 @@ usher_template_manifest_free (UsherTemplateManifest *manifest)
   g_free (manifest->cmdline);
   g_free (manifest->machine);
   g_strfreev (manifest->sealed);
+  g_free (manifest->note);
+  g_clear_pointer (&manifest->files, g_ptr_array_unref);
   g_free (manifest);
 }

@@ -12,6 +12,13 @@
 
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
+#define OTHER_SHA "1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define FILE_TEXT(name, size, sha256) "{\"file\": " name ", \"size\": " size ", \"sha256\": \"" sha256 "\"}"
+#define ONE_FILE(name) FILE_TEXT ("\"" name "\"", "5", SHA)
+/* A list of files that begins with one that is wrong. */
+#define FILES(name, size, sha256) \
+  "[" FILE_TEXT (name, size, sha256) "," ONE_FILE ("vmlinuz") "," ONE_FILE ("initrd.img") "]"
+
 static json_t *
 good (void)
 {
@@ -52,6 +59,34 @@ a_good_manifest_is_read (void **state)
   assert_int_equal (manifest->ready_timeout_s, 240);
   assert_int_equal (g_strv_length (manifest->sealed), 2);
   assert_string_equal (manifest->sealed[1], "ssh-host-keys");
+  assert_int_equal (manifest->firmware, USHER_TEMPLATE_FIRMWARE_BIOS);
+  assert_int_equal (manifest->guest, USHER_TEMPLATE_GUEST_LINUX);
+  assert_int_equal (manifest->parent, 0);
+  assert_string_equal (manifest->note, "");
+  assert_int_equal (manifest->files->len, 0);
+}
+
+static void
+what_may_be_told_is_read (void **state)
+{
+  json_auto_t *document = good (), *files = json_loads (FILES ("\"disk.qcow2\"", "70000", SHA), 0, NULL);
+  g_autoptr (GError) error = NULL;
+  json_object_set_new (document, "firmware", json_string ("uefi"));
+  json_object_set_new (document, "guest", json_string ("windows"));
+  json_object_set_new (document, "parent", json_integer (2));
+  json_object_set_new (document, "note", json_string ("Patches of May.\nNew browser."));
+  json_object_set (document, "files", files);
+  g_autoptr (UsherTemplateManifest) manifest = usher_template_manifest_parse (document, "m.json", &error);
+  assert_null (error);
+  assert_string_equal (usher_template_firmware_name (manifest->firmware), "uefi");
+  assert_string_equal (usher_template_guest_name (manifest->guest), "windows");
+  assert_int_equal (manifest->parent, 2);
+  assert_string_equal (manifest->note, "Patches of May.\nNew browser.");
+  assert_int_equal (manifest->files->len, 3);
+  const UsherTemplateFile *file = manifest->files->pdata[0];
+  assert_string_equal (file->name, "disk.qcow2");
+  assert_int_equal (file->size, 70000);
+  assert_string_equal (file->sha256, SHA);
 }
 
 static void
@@ -120,7 +155,27 @@ static const struct { const char *path, *value, *says; } refused[] = {
   { "boot.shell", "1", "shell" },
   { "machine", "\"q35\"", "m.json: machine: " },
   { "machine", "\"pc-q35-7.2,accel=kvm\"", "m.json: machine: " },
-  { "guest", "\"windows\"", "m.json: guest: must be one of linux" },
+  { "guest", "\"beos\"", "m.json: guest: must be one of linux | windows | other" },
+  { "firmware", "\"coreboot\"", "m.json: firmware: must be one of bios | uefi" },
+  { "firmware", "null", "m.json: firmware: " },
+  { "parent", "3", "m.json: parent: must be lower than version (3)" },
+  { "parent", "0", "m.json: parent: " },
+  { "parent", "\"2\"", "m.json: parent: " },
+  { "note", "1", "m.json: note: " },
+  { "note", "\"a\\u0007\"", "m.json: note: must not hold control characters" },
+  { "note", "\"LONG\"", "m.json: note: must be of at most" },
+  { "files", "{}", "m.json: files: must be a list" },
+  { "files", "[]", "m.json: files: must be a list" },
+  { "files", "[1]", "m.json: files[0]: must be an object" },
+  { "files", FILES ("\"disk.qcow2\"", "0", SHA), "m.json: files[0].size: " },
+  { "files", FILES ("\"disk.qcow2\"", "5", "short"), "m.json: files[0].sha256: " },
+  { "files", FILES ("\"../disk\"", "5", SHA), "m.json: files[0].file: " },
+  { "files", FILES ("\"manifest.json\"", "5", SHA), "m.json: files[0].file: " },
+  { "files", FILES ("\"disk.qcow2\", \"more\": 1", "5", SHA), "more" },
+  { "files", FILES ("\"other\"", "5", SHA), "m.json: files: must name disk.qcow2 once, not 0 times" },
+  { "files", FILES ("\"disk.qcow2\"", "5", OTHER_SHA), "m.json: files: disk.qcow2 has another sha256 than disk.sha256" },
+  { "files", "[" ONE_FILE ("vmlinuz") "," ONE_FILE ("initrd.img") "," ONE_FILE ("vmlinuz") "]",
+    "m.json: files: must name disk.qcow2 once, not 0 times" },
   { "minimum", NULL, "m.json: minimum: " },
   { "minimum.vcpus", "0", "m.json: minimum.vcpus: " },
   { "minimum.ram_mib", "63", "m.json: minimum.ram_mib: " },
@@ -191,6 +246,10 @@ names_follow_their_rule (void **state)
   assert_false (usher_template_name_is_valid (""));
   assert_false (usher_template_name_is_valid ("."));
   assert_false (usher_template_name_is_valid ("a_b"));
+  assert_true (usher_template_file_is_valid ("disk.qcow2"));
+  assert_false (usher_template_file_is_valid (NULL));
+  assert_false (usher_template_file_is_valid (".lock"));
+  assert_false (usher_template_file_is_valid ("manifest.json"));
 }
 
 int
@@ -198,6 +257,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (a_good_manifest_is_read),
+    cmocka_unit_test (what_may_be_told_is_read),
     cmocka_unit_test (disk_or_boot_may_be_null_but_not_both),
     cmocka_unit_test (each_wrong_member_is_named),
     cmocka_unit_test (what_is_no_object_is_refused),
