@@ -1,7 +1,8 @@
 #include "broker/store/kind.h"
 
 static const char *const names[USHER_KINDS] = {
-  [USHER_KIND_TEMPLATE] = "template", [USHER_KIND_POOL] = "pool",       [USHER_KIND_ENTITLEMENT] = "entitlement",
+  [USHER_KIND_TEMPLATE] = "template", [USHER_KIND_TEMPLATE_VERSION] = "template-version",
+  [USHER_KIND_POOL] = "pool",         [USHER_KIND_ENTITLEMENT] = "entitlement",
   [USHER_KIND_HOST] = "host",         [USHER_KIND_DESKTOP] = "desktop", [USHER_KIND_SESSION] = "session",
   [USHER_KIND_AUDIT] = "audit",
 };

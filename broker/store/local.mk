@@ -20,6 +20,8 @@ libusher_store_a_SOURCES = \
 	broker/store/sql.c broker/store/sql.h \
 	broker/store/store.c broker/store/store.h \
 	broker/store/sync.c broker/store/sync_parents.c broker/store/sync_parents.h \
+	broker/store/uploads.c broker/store/uploads.h \
+	broker/store/versions.c broker/store/versions.h broker/store/versions_wanted.c \
 	broker/store/work.h broker/store/work_place.c broker/store/work_pool.c broker/store/work_rest.c
 nodist_libusher_store_a_SOURCES = broker/store/migration_list.c
 libusher_store_a_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS)
@@ -32,7 +34,8 @@ MIGRATIONS = \
 	$(srcdir)/broker/store/migrations/0004_quiet.sql \
 	$(srcdir)/broker/store/migrations/0005_obstacles.sql \
 	$(srcdir)/broker/store/migrations/0006_horizon.sql \
-	$(srcdir)/broker/store/migrations/0007_clones.sql
+	$(srcdir)/broker/store/migrations/0007_clones.sql \
+	$(srcdir)/broker/store/migrations/0008_versions.sql
 EXTRA_DIST += $(MIGRATIONS) broker/store/embed.awk broker/store/roles.sql
 CLEANFILES += broker/store/migration_list.c
 broker/store/migration_list.c: $(MIGRATIONS) $(srcdir)/broker/store/embed.awk

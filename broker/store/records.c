@@ -7,25 +7,28 @@
   "jsonb_build_object('kind', '" kind                                                                                  \
   "', 'id', id, 'name', name, 'resource_version', resource_version, 'created_at', "                                    \
   "usher_time(created_at), 'spec', spec, 'status', status)"
-#define LIST(kind)                                                                                                     \
-  "SELECT usher_horizon(), coalesce(jsonb_agg(" DOCUMENT (kind) " ORDER BY name), '[]') FROM record_" kind
-#define CHANGED(kind)                                                                                                  \
+/* Kinds are spelt with '-', their tables and views with '_'. */
+#define LIST(kind, table)                                                                                                     \
+  "SELECT usher_horizon(), coalesce(jsonb_agg(" DOCUMENT (kind) " ORDER BY name), '[]') FROM record_" table
+#define CHANGED(kind, table)                                                                                                  \
   "SELECT usher_horizon(), (SELECT forgotten > $1 FROM deployment), "                                                  \
   "(SELECT coalesce(jsonb_agg(" DOCUMENT (                                                                             \
-      kind) " ORDER BY resource_version), '[]') FROM record_" kind " WHERE id IN (SELECT id FROM " kind                \
+      kind) " ORDER BY resource_version), '[]') FROM record_" table " WHERE id IN (SELECT id FROM " table               \
             " WHERE resource_version > $1)), "                                                                         \
             "(SELECT coalesce(jsonb_agg(id), '[]') FROM deleted WHERE kind = '" kind "' AND resource_version > $1)"
-#define GET(kind)                                                                                                      \
-  "SELECT " DOCUMENT (kind) " FROM record_" kind " WHERE name = $1 OR id::text = $1 ORDER BY name <> $1 LIMIT 1"
-#define STATEMENTS(kind)                                                                                               \
+#define GET(kind, table)                                                                                                      \
+  "SELECT " DOCUMENT (kind) " FROM record_" table " WHERE name = $1 OR id::text = $1 ORDER BY name <> $1 LIMIT 1"
+#define STATEMENTS_OF(kind, table)                                                                                     \
   {                                                                                                                    \
-    { "list-" kind, LIST (kind) }, { "changes-" kind, CHANGED (kind) }, { "get-" kind, GET (kind) }                    \
+    { "list-" kind, LIST (kind, table) }, { "changes-" kind, CHANGED (kind, table) }, { "get-" kind, GET (kind, table) } \
   }
+#define STATEMENTS(kind) STATEMENTS_OF (kind, kind)
 
 static const struct {
   UsherSql list, changes, get;
 } statements[USHER_KINDS] = {
   [USHER_KIND_TEMPLATE] = STATEMENTS ("template"),
+  [USHER_KIND_TEMPLATE_VERSION] = STATEMENTS_OF ("template-version", "template_version"),
   [USHER_KIND_POOL] = STATEMENTS ("pool"),
   [USHER_KIND_ENTITLEMENT] = STATEMENTS ("entitlement"),
   [USHER_KIND_HOST] = STATEMENTS ("host"),
@@ -100,6 +103,7 @@ usher_store_get (UsherStore *store, UsherKind kind, const char *name_or_id, GErr
 static const UsherSql find_kind = {
   "why-kind",
   "SELECT 'template', '[]'::jsonb FROM template WHERE id = $1::uuid "
+  "UNION ALL SELECT 'template-version', history FROM template_version WHERE id = $1::uuid "
   "UNION ALL SELECT 'pool', history FROM pool WHERE id = $1::uuid "
   "UNION ALL SELECT 'entitlement', '[]' FROM entitlement WHERE id = $1::uuid "
   "UNION ALL SELECT 'host', '[]' FROM host WHERE id = $1::uuid "

@@ -19,6 +19,7 @@ static const struct {
   { "25P03", USHER_ERROR_UNAVAILABLE },                                       /* idle_in_transaction_session_timeout */
   { "28", USHER_ERROR_UNAVAILABLE },                                          /* may not log in */
   { "3D", USHER_ERROR_UNAVAILABLE },                                          /* no such database */
+  { "UA002", USHER_ERROR_CONFLICT },                                          /* a retired version is wanted */
   { "UA", USHER_ERROR_REFUSED },                                              /* our own rules (migrations) */
   { "22P02", USHER_ERROR_INVALID },                                           /* a text that is not an id */
   { "22021", USHER_ERROR_INVALID },                                           /* not UTF-8 */

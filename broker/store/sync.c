@@ -4,6 +4,7 @@
 #include "broker/store/hosts.h"
 #include "broker/store/sql.h"
 #include "broker/store/sync_parents.h"
+#include "broker/store/versions.h"
 #include "common/fault.h"
 #include "common/log.h"
 
@@ -370,6 +371,11 @@ usher_store_wanted (UsherStore *store, const char *host, const UsherSyncRequest 
       g_ptr_array_add (answer->desktops, wanted_desktop (store, rows, row));
   add_orphans (answer, request);
   usher_sync_choose_parents (candidates, usher_cell_int (rows, 0, MEMORY), answer->parents);
+  if (!usher_versions_add_wanted (store, host, answer, error))
+    {
+      usher_sync_answer_free (answer);
+      return FALSE;
+    }
   *out = answer;
   return TRUE;
 }

@@ -11,7 +11,7 @@ from alone import certificate_request, verifies
 from harness.stack import SOURCE
 from harness.wait import wait_until
 
-KINDS = ("template", "pool", "entitlement", "host", "desktop", "session", "audit")
+KINDS = ("template", "template-version", "pool", "entitlement", "host", "desktop", "session", "audit")
 
 
 def table():

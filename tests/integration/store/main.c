@@ -11,5 +11,5 @@ main (int argc, char **argv)
   if (!g_str_equal (name, "--list"))
     cmocka_set_test_filter (name);
   return run_record_tests (name) + run_flow_tests (name) + run_race_tests (name)
-         + run_clone_tests (name);
+         + run_clone_tests (name) + run_version_tests (name);
 }

@@ -85,3 +85,4 @@ int run_record_tests (const char *name);
 int run_flow_tests (const char *name);
 int run_race_tests (const char *name);
 int run_clone_tests (const char *name);
+int run_version_tests (const char *name);
