@@ -14,6 +14,7 @@
 
 #define SAMPLE_EVERY_S 5
 #define QUEUE_LIMIT 100000 /* one job a desktop at most, and the scan */
+#define PARENT_WORKERS 2   /* one freezes or reads, another is asked whether it is ready */
 
 typedef struct {
   const UsherSettings *settings;
@@ -23,7 +24,9 @@ typedef struct {
   UsherGround ground;
   UsherWorkers *workers; /* libvirt and disks */
   UsherWorkers *sampler; /* the host's figures */
+  UsherWorkers *boots;   /* parents of instant clones */
   UsherEngine *engine;
+  UsherKeeper *keeper;   /* NULL: no instant clones here */
   UsherSyncClient *sync;
   UsherHostInfo *info;
   guint sample_timer;
@@ -55,8 +58,11 @@ sampled (gpointer result, const GError *error, gpointer user_data)
   gboolean changed = !same_templates (hostd->info, result);
   g_clear_pointer (&hostd->info, usher_host_info_free);
   hostd->info = result;
-  if (changed)
-    usher_sync_client_changed (hostd->sync);
+  if (!changed)
+    return;
+  usher_sync_client_changed (hostd->sync);
+  if (hostd->keeper != NULL)
+    usher_keeper_retry (hostd->keeper);
 }
 
 static gboolean
@@ -81,6 +87,12 @@ on_engine_changed (gpointer user_data)
   usher_sync_client_changed (((Hostd *) user_data)->sync);
 }
 
+static void
+on_keeper_changed (gpointer user_data)
+{
+  usher_engine_parents_changed (((Hostd *) user_data)->engine);
+}
+
 static gboolean
 fill_request (UsherSyncRequest *request, gpointer user_data)
 {
@@ -98,13 +110,18 @@ fill_request (UsherSyncRequest *request, gpointer user_data)
   request->disk_free_mib = info->disk_free_mib;
   request->templates = g_strdupv (info->templates);
   usher_engine_report (hostd->engine, request->desktops);
+  if (hostd->keeper != NULL)
+    usher_keeper_report (hostd->keeper, request->parents);
   return TRUE;
 }
 
 static void
 apply_answer (const UsherSyncAnswer *answer, gpointer user_data)
 {
-  usher_engine_apply (((Hostd *) user_data)->engine, answer);
+  const Hostd *hostd = user_data;
+  if (hostd->keeper != NULL)
+    usher_keeper_apply (hostd->keeper, answer->parents);
+  usher_engine_apply (hostd->engine, answer);
 }
 
 static gboolean
@@ -153,6 +170,36 @@ open_sync (Hostd *hostd, GError **error)
   return hostd->sync != NULL;
 }
 
+/* A host that can't fork makes linked clones, and says why. */
+static void
+open_clones (Hostd *hostd)
+{
+  const UsherSettings *settings = hostd->settings;
+  const char *emulator = text (hostd, "clones", "emulator");
+  g_autoptr (GError) error = NULL;
+  UsherParentsConfig config = {
+    .virt = hostd->ground.virt, .templates = hostd->ground.templates, .state_dir = text (hostd, "hostd", "state_dir"),
+    .deployment = hostd->ground.deployment, .domain_type = hostd->domain_type, .emulator = *emulator != '\0' ? emulator : NULL,
+    .reserve_mib = usher_settings_get_int (settings, "hostd", "disk_reserve_mib"),
+  };
+  if (!usher_settings_get_bool (settings, "clones", "instant"))
+    {
+      usher_engine_set_keeper (hostd->engine, NULL, "instant clones are switched off on this host");
+      return;
+    }
+  hostd->ground.parents = usher_parents_new (&config, &error);
+  if (hostd->ground.parents == NULL)
+    {
+      g_autofree char *why = g_strdup_printf ("this host cannot make instant clones: %s", error->message);
+      usher_log (USHER_LOG_ERROR, NULL, "%s", why);
+      usher_engine_set_keeper (hostd->engine, NULL, why);
+      return;
+    }
+  hostd->boots = usher_workers_new ("parents", PARENT_WORKERS, QUEUE_LIMIT, NULL, NULL, NULL);
+  hostd->keeper = usher_keeper_new (hostd->ground.parents, hostd->ground.templates, hostd->boots, on_keeper_changed, hostd);
+  usher_engine_set_keeper (hostd->engine, hostd->keeper, NULL);
+}
+
 static gboolean
 open_all (Hostd *hostd, GError **error)
 {
@@ -182,6 +229,7 @@ open_all (Hostd *hostd, GError **error)
   hostd->sampler = usher_workers_new ("sampler", 1, 1, NULL, NULL, NULL);
   hostd->engine = usher_engine_new (&hostd->ground, hostd->workers, usher_settings_get_int (settings, "hostd", "shutdown_s") * 1000,
                                     on_engine_changed, hostd);
+  open_clones (hostd);
   return TRUE;
 }
 
@@ -208,7 +256,10 @@ close_all (Hostd *hostd)
 {
   g_clear_pointer (&hostd->sampler, usher_workers_free);
   g_clear_pointer (&hostd->workers, usher_workers_free);
+  g_clear_pointer (&hostd->boots, usher_workers_free);
   g_clear_pointer (&hostd->sync, usher_sync_client_free);
+  g_clear_pointer (&hostd->keeper, usher_keeper_free);
+  g_clear_pointer (&hostd->ground.parents, usher_parents_free);
   g_clear_pointer (&hostd->ground.virt, usher_virt_free);
   g_clear_pointer (&hostd->engine, usher_engine_free);
   g_clear_pointer (&hostd->ground.dirs, usher_desktop_dirs_free);

@@ -4,6 +4,10 @@ libusher_hostd_a_SOURCES = \
 	hostd/daemon.c hostd/daemon.h \
 	hostd/desktops/actions.c hostd/desktops/actions.h \
 	hostd/desktops/engine.c hostd/desktops/engine.h \
+	hostd/desktops/fork_tries.c hostd/desktops/fork_tries.h \
+	hostd/desktops/keeper.c hostd/desktops/keeper.h \
+	hostd/desktops/parent_job.c hostd/desktops/parent_job.h \
+	hostd/desktops/parent_plan.c hostd/desktops/parent_plan.h \
 	hostd/desktops/plan.c hostd/desktops/plan.h \
 	hostd/host_info.c hostd/host_info.h \
 	hostd/identity.c hostd/identity.h \
@@ -28,10 +32,13 @@ usher_hostd_SOURCES = hostd/main.c
 usher_hostd_CFLAGS = $(AM_CFLAGS)
 usher_hostd_LDADD = $(HOSTD_LIBS)
 
-UNIT_TESTS += tests/unit/hostd/plan-test tests/unit/hostd/domain_xml-test tests/unit/hostd/storage-test
+UNIT_TESTS += tests/unit/hostd/plan-test tests/unit/hostd/parent_plan-test tests/unit/hostd/domain_xml-test tests/unit/hostd/storage-test
 tests_unit_hostd_plan_test_SOURCES = tests/unit/hostd/plan-test.c
 tests_unit_hostd_plan_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_hostd_plan_test_LDADD = $(HOSTD_LIBS) $(CMOCKA_LIBS)
+tests_unit_hostd_parent_plan_test_SOURCES = tests/unit/hostd/parent_plan-test.c
+tests_unit_hostd_parent_plan_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_hostd_parent_plan_test_LDADD = $(HOSTD_LIBS) $(CMOCKA_LIBS)
 tests_unit_hostd_domain_xml_test_SOURCES = tests/unit/hostd/domain_xml-test.c
 tests_unit_hostd_domain_xml_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_hostd_domain_xml_test_LDADD = $(HOSTD_LIBS) $(CMOCKA_LIBS)

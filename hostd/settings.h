@@ -1,6 +1,7 @@
 /* The settings of one host, hostd.conf: read by usher-hostd and by usher-door, so that they agree.
  *
  *     [hostd]   the host, its directories, libvirt
+ *     [clones]  instant clones
  *     [images]  how golden templates come here
  *     [broker]  who it obeys: the files that `usher-hostd join` writes
  *     [door]    where gateways come in

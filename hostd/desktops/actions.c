@@ -3,6 +3,7 @@
 #include "common/error.h"
 #include "common/fault.h"
 #include "common/log.h"
+#include "hostd/clone/fork.h"
 #include "hostd/storage/console_file.h"
 
 /* What the action knows beside its job: the state it found. */
@@ -31,6 +32,8 @@ usher_job_new (const UsherGround *ground, UsherAction action, const char *id, co
   job->restart_revision = wanted->restart_revision;
   job->console_revision = wanted->console_revision;
   job->console_valid_until = wanted->console_valid_until;
+  job->system_revision = wanted->system_revision;
+  job->data_gib = wanted->data_gib;
   if (action == USHER_DO_SET_CONSOLE)
     job->console_secret = usher_secret_new_string (wanted->console_secret);
   return job;
@@ -41,6 +44,8 @@ usher_job_free (UsherJob *job)
 {
   g_free (job->name);
   g_free (job->template_name);
+  g_free (job->clone_reason);
+  g_clear_pointer (&job->parent, usher_parent_release);
   g_clear_pointer (&job->console_secret, usher_secret_free);
   g_free (job);
 }
@@ -75,25 +80,53 @@ open_template (const Work *work, const char *name, gint64 version, GError **erro
 /* ---- actions ---- */
 
 static gboolean
+check_name (const UsherJob *job, GError **error)
+{
+  if (usher_template_name_is_valid (job->name)) /* the same rule; it goes into the kernel's command line */
+    return TRUE;
+  g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID, "«%s» cannot be a guest's host name", job->name);
+  return FALSE;
+}
+
+/* The record of the system that is to be made, with what goes on from `before` when there was one. Free it. */
+static UsherDesktopRecord *
+new_record (const Work *work, const UsherTemplateManifest *manifest, UsherCloneKind clone)
+{
+  const UsherJob *job = work->job;
+  const UsherDesktopRecord *before = work->files.record;
+  UsherDesktopRecord *record = g_new0 (UsherDesktopRecord, 1);
+  *record = (UsherDesktopRecord) {
+    .name = g_strdup (job->name), .template_name = g_strdup (job->template_name), .template_version = job->template_version,
+    .vcpus = job->vcpus, .ram_mib = job->ram_mib, .has_disk = manifest->disk_file != NULL,
+    /* libvirt's test driver runs no guest that could answer */
+    .ready = is_test (work->ground) ? USHER_TEMPLATE_READY_RUNNING : manifest->ready,
+    .ready_timeout_s = manifest->ready_timeout_s, .restart_revision = job->restart_revision, .system_revision = job->system_revision,
+    .data_gib = job->data_gib, .clone = clone, .clone_reason = g_strdup (job->clone_reason != NULL ? job->clone_reason : ""),
+  };
+  if (before == NULL)
+    return record;
+  record->starts = before->starts;
+  record->data_gib = before->data_gib > 0 ? before->data_gib : job->data_gib; /* a data disk stays, whatever is wanted now */
+  if (before->starts > 0)
+    record->reason = g_strdup (work->files.disk_lost ? "its system disk was gone: it has a fresh one, and its data" : "it has a fresh system");
+  return record;
+}
+
+static gboolean
 make_clone (Work *work, GError **error)
 {
   const UsherJob *job = work->job;
-  if (!usher_template_name_is_valid (job->name)) /* the same rule; it goes into the kernel's command line */
-    {
-      g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID, "«%s» cannot be a guest's host name", job->name);
-      return FALSE;
-    }
-  g_autoptr (UsherTemplateFiles) files = open_template (work, job->template_name, job->template_version, error);
-  if (files == NULL)
+  g_autoptr (UsherTemplateFiles) files = check_name (job, error)
+                                           ? open_template (work, job->template_name, job->template_version, error) : NULL;
+  if (files == NULL || !usher_template_store_check_disk (work->ground->templates, files, error))
     return FALSE;
-  UsherDesktopRecord record = {
-    .name = job->name, .template_name = job->template_name, .template_version = job->template_version,
-    .vcpus = job->vcpus, .ram_mib = job->ram_mib, .has_disk = files->disk != NULL,
-    /* libvirt's test driver runs no guest that could answer */
-    .ready = is_test (work->ground) ? USHER_TEMPLATE_READY_RUNNING : files->manifest->ready,
-    .ready_timeout_s = files->manifest->ready_timeout_s, .restart_revision = job->restart_revision,
-  };
-  return usher_desktop_dirs_clone (work->ground->dirs, job->id, work->ground->templates, files, &record, error);
+  gboolean again = work->files.record != NULL;
+  g_autoptr (UsherDesktopRecord) record = new_record (work, files->manifest, USHER_CLONE_LINKED);
+  if (!usher_desktop_dirs_make (work->ground->dirs, job->id, files->disk, work->files.record, record, error))
+    return FALSE;
+  if (again)
+    USHER_FAULT_POINT ("hostd.renew.after_record");
+  return TRUE;
 }
 
 /* Brings the record up to date with what is wanted and this start, and writes it. */
@@ -102,9 +135,12 @@ record_start (Work *work, GError **error)
 {
   const UsherJob *job = work->job;
   UsherDesktopRecord *record = work->files.record;
-  g_free (record->reason);
-  record->reason = record->starts == 0 ? g_strdup ("") : g_strdup_printf ("started again: its machine was %s",
-                     work->domain.state == USHER_DOMAIN_NONE ? "gone" : *work->domain.why != '\0' ? work->domain.why : "off");
+  if (record->starts > 0 && record->started_at > 0) /* else the system was just made, and the record says so */
+    {
+      g_free (record->reason);
+      record->reason = g_strdup_printf ("started again: its machine was %s",
+                         work->domain.state == USHER_DOMAIN_NONE ? "gone" : *work->domain.why != '\0' ? work->domain.why : "off");
+    }
   if (record->starts > 0)
     *work->note = g_strdup (record->reason);
   record->starts++;
@@ -115,26 +151,56 @@ record_start (Work *work, GError **error)
   return usher_desktop_dirs_write_record (work->ground->dirs, job->id, record, error);
 }
 
+/* What a domain is made from, and what that borrows. */
+typedef struct {
+  UsherDomainSpec spec;
+  char secret[USHER_TOKEN_SIZE];
+  char *disk, *data, *serial, *network;
+} Definition;
+
+static void
+definition_clear (Definition *definition)
+{
+  g_free (definition->disk);
+  g_free (definition->data);
+  g_free (definition->serial);
+  g_free (definition->network);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Definition, definition_clear)
+
+static char *
+dup_path (const Work *work, gboolean if_any, const char *file)
+{
+  return if_any ? usher_desktop_dirs_dup_path (work->ground->dirs, work->job->id, file) : NULL;
+}
+
+static void
+describe (Work *work, const UsherDesktopRecord *record, const UsherTemplateFiles *files, Definition *out)
+{
+  const UsherTemplateManifest *manifest = files->manifest;
+  usher_token_new (out->secret);
+  out->disk = dup_path (work, record->has_disk, "disk.qcow2");
+  out->data = dup_path (work, record->data_gib > 0, "data.qcow2");
+  out->serial = dup_path (work, TRUE, "serial.log");
+  out->network = usher_virt_find_network (work->ground->virt);
+  if (out->network == NULL)
+    usher_log (USHER_LOG_WARNING, &(UsherLogContext) { .desktop = work->job->id },
+               "libvirt has no active network «default»: the desktop gets no network card");
+  out->spec = (UsherDomainSpec) {
+    .id = work->job->id, .name = record->name, .deployment = work->ground->deployment, .domain_type = work->ground->domain_type,
+    .machine = manifest->machine, .video = usher_template_video_name (manifest->video), .kernel = files->kernel,
+    .initrd = files->initrd, .cmdline = manifest->cmdline, .disk = out->disk, .data = out->data,
+    .serial_log = out->serial, .network = out->network, .first_secret = out->secret, .vcpus = record->vcpus, .ram_mib = record->ram_mib,
+  };
+}
+
 static gboolean
 define (Work *work, const UsherTemplateFiles *files, GError **error)
 {
-  const UsherDesktopRecord *record = work->files.record;
-  const UsherTemplateManifest *manifest = files->manifest;
-  char secret[USHER_TOKEN_SIZE];
-  usher_token_new (secret);
-  g_autofree char *disk = usher_desktop_dirs_dup_path (work->ground->dirs, work->job->id, "disk.qcow2");
-  g_autofree char *serial = usher_desktop_dirs_dup_path (work->ground->dirs, work->job->id, "serial.log");
-  g_autofree char *network = usher_virt_find_network (work->ground->virt);
-  if (network == NULL)
-    usher_log (USHER_LOG_WARNING, &(UsherLogContext) { .desktop = work->job->id },
-               "libvirt has no active network «default»: the desktop gets no network card");
-  UsherDomainSpec spec = {
-    .id = work->job->id, .name = record->name, .deployment = work->ground->deployment, .domain_type = work->ground->domain_type,
-    .machine = manifest->machine, .video = usher_template_video_name (manifest->video), .kernel = files->kernel,
-    .initrd = files->initrd, .cmdline = manifest->cmdline, .disk = record->has_disk ? disk : NULL, .base = files->disk,
-    .serial_log = serial, .network = network, .first_secret = secret, .vcpus = record->vcpus, .ram_mib = record->ram_mib,
-  };
-  return usher_virt_define (work->ground->virt, &spec, error);
+  g_auto (Definition) definition = { 0 };
+  describe (work, work->files.record, files, &definition);
+  definition.spec.base = definition.disk != NULL ? files->disk : NULL;
+  return usher_virt_define (work->ground->virt, &definition.spec, error);
 }
 
 static gboolean
@@ -169,6 +235,38 @@ start (Work *work, GError **error)
   USHER_FAULT_POINT ("hostd.start.after_start");
   UsherDomainRun run = { .start = record->starts, .started_at = record->started_at };
   return usher_virt_set_run (work->ground->virt, job->id, &run, error);
+}
+
+/* Makes it and has it running, ready, at the end. Until the record says that it is made, nobody has used it: what is
+ * found of it then is thrown away. */
+static gboolean
+make_fork (Work *work, GError **error)
+{
+  const UsherJob *job = work->job;
+  g_autoptr (UsherTemplateFiles) files = check_name (job, error)
+                                           ? open_template (work, job->template_name, job->template_version, error) : NULL;
+  if (files == NULL)
+    return FALSE;
+  g_auto (Definition) definition = { 0 };
+  g_autoptr (UsherDesktopRecord) record = new_record (work, files->manifest, USHER_CLONE_INSTANT);
+  record->making = TRUE;
+  record->system_revision = work->files.record != NULL ? work->files.record->system_revision : 0; /* not carried out yet */
+  if (!usher_desktop_dirs_make (work->ground->dirs, job->id, NULL, work->files.record, record, error))
+    return FALSE;
+  USHER_FAULT_POINT ("hostd.fork.after_record");
+  describe (work, record, files, &definition);
+  UsherForkOrder order = { .start = record->starts + 1, .started_at = now_s () };
+  if (!usher_clone_fork (work->ground->parents, job->parent, &definition.spec, &order, error))
+    return FALSE;
+  USHER_FAULT_POINT ("hostd.fork.after_fork");
+  record->making = FALSE;
+  record->system_revision = job->system_revision;
+  record->starts = order.start;
+  record->started_at = order.started_at;
+  if (!usher_desktop_dirs_write_record (work->ground->dirs, job->id, record, error))
+    return FALSE;
+  USHER_FAULT_POINT ("hostd.fork.after_made");
+  return TRUE;
 }
 
 static gboolean
@@ -276,6 +374,7 @@ remove_dir (Work *work, GError **error)
 
 static gboolean (*const funcs[]) (Work *work, GError **error) = {
   [USHER_DO_CLONE] = make_clone, [USHER_DO_START] = start,
+  [USHER_DO_FORK] = make_fork,
   [USHER_DO_RESUME] = resume,   [USHER_DO_PING] = ping,
   [USHER_DO_SET_CONSOLE] = set_console, [USHER_DO_REBOOT] = reboot,
   [USHER_DO_RESET] = reset,     [USHER_DO_NOTE_RESTART] = note_restart,
@@ -299,14 +398,24 @@ look (Work *work, GError **error)
          && usher_desktop_dirs_look (work->ground->dirs, work->job->id, &work->files, error);
 }
 
+/* A system without which its person loses nothing: it is being made, or another in its place was always to be expected. */
+static gboolean
+is_expendable (const UsherDesktopRecord *record)
+{
+  return record->making || record->data_gib > 0;
+}
+
 /* What keeps it from being started, or cloned anew: a blank disk in the place of a lost one would hide the loss. */
 static const char *
 damage_of (const Work *work)
 {
-  if (work->files.damaged)
+  const UsherDesktopFiles *files = &work->files;
+  if (files->damaged)
     return "its record on this host cannot be read";
+  if (files->data_lost)
+    return "its data disk is gone from this host";
   /* The record is there before the domain is first defined, and goes after it. */
-  if (work->files.disk_lost || (work->files.record == NULL && work->domain.state == USHER_DOMAIN_OFF))
+  if (files->record == NULL ? work->domain.state == USHER_DOMAIN_OFF : files->disk_lost && !is_expendable (files->record))
     return "its disk is gone from this host";
   return NULL;
 }
@@ -316,14 +425,19 @@ facts_of (const Work *work)
 {
   const UsherDesktopRecord *record = work->files.record;
   UsherFacts facts = {
-    .known = TRUE, .has_dir = work->files.exists, .made = record != NULL, .damage = damage_of (work),
+    .known = TRUE, .has_dir = work->files.exists, .damage = damage_of (work),
     .machine = machines[work->domain.state], .machine_why = work->domain.why, .spice_port = work->domain.spice_port,
     .ready = work->domain.run.ready, .run_start = work->domain.run.start, .run_started_at_s = work->domain.run.started_at,
     .console_revision = work->domain.run.console_revision,
   };
   if (record == NULL)
     return facts;
+  facts.making = record->making;
+  facts.made = !record->making && !(work->files.disk_lost && is_expendable (record));
   facts.starts = record->starts;
+  facts.system_revision = record->system_revision;
+  facts.clone = record->clone;
+  g_strlcpy (facts.clone_reason, record->clone_reason, sizeof facts.clone_reason);
   g_strlcpy (facts.start_reason, record->reason, sizeof facts.start_reason);
   facts.restart_revision = record->restart_revision;
   facts.ready_timeout_s = record->ready_timeout_s;

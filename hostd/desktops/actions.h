@@ -2,6 +2,7 @@
  * Of one desktop only one job runs at a time; the engine sees to it. */
 #pragma once
 #include "common/secret.h"
+#include "hostd/clone/parents.h"
 #include "hostd/desktops/plan.h"
 #include "hostd/storage/desktop_dir.h"
 #include "hostd/storage/template_store.h"
@@ -12,6 +13,7 @@ typedef struct {
   UsherVirt *virt;
   UsherDesktopDirs *dirs;
   UsherTemplateStore *templates;
+  UsherParents *parents; /* NULL: no instant clones here */
   const char *deployment, *domain_type, *consoles_dir;
 } UsherGround;
 
@@ -25,11 +27,13 @@ typedef struct {
   char id[USHER_ID_SIZE];
   /* of the wanted desktop; empty when nothing is wanted */
   char *name, *template_name;
-  gint64 template_version, vcpus, ram_mib, restart_revision, console_revision, console_valid_until;
+  gint64 template_version, vcpus, ram_mib, restart_revision, console_revision, console_valid_until, system_revision, data_gib;
   UsherSecret *console_secret;
+  UsherParent *parent; /* held, to be forked from; NULL otherwise */
+  char *clone_reason;  /* why linked though instant is wanted; "" otherwise */
 } UsherJob;
 
-/* `wanted` may be NULL for DO_NOTHING, which only looks. */
+/* `wanted` may be NULL for DO_NOTHING, which only looks. DO_FORK needs a parent, DO_CLONE a clone_reason: set them in the job. */
 UsherJob *usher_job_new (const UsherGround *ground, UsherAction action, const char *id, const UsherWantedDesktop *wanted);
 void usher_job_free (UsherJob *job);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (UsherJob, usher_job_free)

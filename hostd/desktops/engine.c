@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "hostd/desktops/fork_tries.h"
 
 #define PING_EVERY_MS 1000       /* agent events come at once; this is for the rest */
 #define REPEAT_MS 1000           /* an action that changed nothing is not repeated sooner */
@@ -16,6 +17,7 @@ typedef struct {
   UsherFacts facts;
   UsherTried tried;
   guint fruitless;       /* starts in a row after which it never was ready */
+  UsherForkTries forks;
   gboolean busy;         /* a job of it is with the workers */
   gboolean stale;        /* something happened: look before planning */
   gboolean dropped;      /* not in the table any more: free it when its job is back */
@@ -31,6 +33,8 @@ typedef struct {
 struct _UsherEngine {
   const UsherGround *ground;
   UsherWorkers *workers;
+  UsherKeeper *keeper;
+  char *why_no_keeper;
   gint64 shutdown_ms;
   UsherEngineChanged changed;
   gpointer user_data;
@@ -72,6 +76,7 @@ desktop_free (Desktop *desktop)
   g_clear_handle_id (&desktop->timer, g_source_remove);
   g_clear_pointer (&desktop->wanted, usher_wanted_desktop_free);
   g_free (desktop->tried.failure);
+  usher_fork_tries_clear (&desktop->forks);
   g_free (desktop->reason);
   g_free (desktop);
 }
@@ -104,6 +109,14 @@ ensure (UsherEngine *engine, const char *id)
   return desktop;
 }
 
+/* Whether a system, if one is to be made, is forked. */
+static UsherForkView
+fork_view (const Desktop *desktop)
+{
+  const UsherEngine *engine = desktop->engine;
+  return usher_fork_tries_view (&desktop->forks, engine->keeper, engine->why_no_keeper, desktop->wanted, &desktop->facts);
+}
+
 /* ---- what is seen ---- */
 
 static void
@@ -112,11 +125,12 @@ update_seen (Desktop *desktop)
   const char *reason;
   if (!desktop->facts.known && desktop->tried.failures == 0)
     return;
-  UsherSeenState seen = usher_desktop_seen (desktop->wanted, &desktop->facts, &desktop->tried, now_s (), &reason);
+  UsherSeenState seen = usher_desktop_seen (desktop->wanted, &desktop->facts, &desktop->tried, fork_view (desktop), now_s (), &reason);
   if (seen == desktop->seen && g_str_equal (reason, desktop->reason))
     return;
   UsherLogContext about = { .desktop = desktop->id };
-  usher_log (seen == USHER_SEEN_FAILED ? USHER_LOG_WARNING : USHER_LOG_INFO, &about, "%s → %s%s%s",
+  UsherLogLevel level = seen == USHER_SEEN_FAILED ? USHER_LOG_WARNING : seen != desktop->seen ? USHER_LOG_INFO : USHER_LOG_DEBUG;
+  usher_log (level, &about, "%s → %s%s%s",
              usher_seen_state_name (desktop->seen), usher_seen_state_name (seen), *reason != '\0' ? ": " : "", reason);
   desktop->seen = seen;
   g_free (desktop->reason);
@@ -127,7 +141,8 @@ update_seen (Desktop *desktop)
 static gboolean
 same_counts (const UsherFacts *a, const UsherFacts *b)
 {
-  return a->console_revision == b->console_revision && a->restart_revision == b->restart_revision && a->starts == b->starts;
+  return a->console_revision == b->console_revision && a->restart_revision == b->restart_revision && a->starts == b->starts
+         && a->system_revision == b->system_revision && a->clone == b->clone;
 }
 
 /* ---- failures and successes ---- */
@@ -140,17 +155,6 @@ note_success (Desktop *desktop)
   g_clear_pointer (&desktop->tried.failure, g_free);
 }
 
-/* Not the desktop's failure: nothing could be found out, or it changed under the action (QEMU ended meanwhile).
- * It stays as last seen, and one looks again. What cloning and starting lack is not about a domain that runs: it is meant. */
-static gboolean
-is_only_late (UsherAction action, const GError *failure)
-{
-  return g_error_matches (failure, USHER_ERROR, USHER_ERROR_UNAVAILABLE)
-         || (action != USHER_DO_CLONE && action != USHER_DO_START
-             && (g_error_matches (failure, USHER_ERROR, USHER_ERROR_CONFLICT)
-                 || g_error_matches (failure, USHER_ERROR, USHER_ERROR_MISSING)));
-}
-
 static void
 note_failure (Desktop *desktop, UsherAction action, const GError *failure)
 {
@@ -158,7 +162,7 @@ note_failure (Desktop *desktop, UsherAction action, const GError *failure)
   UsherLogContext about = { .desktop = desktop->id };
   usher_log (USHER_LOG_WARNING, &about, "%s: %s", usher_action_name (action), failure->message);
   desktop->last_action_at = now_ms ();
-  if (tried->failures == 0 && is_only_late (action, failure))
+  if (tried->failures == 0 && usher_action_is_only_late (action, failure))
     return;
   tried->failures++;
   tried->retry_at = now_ms () + usher_desktop_backoff_ms (tried->failures);
@@ -193,7 +197,7 @@ digest (Desktop *desktop, UsherAction action)
       desktop->fruitless = 0;
       tried->start_at = 0;
     }
-  if (facts->machine != USHER_MACHINE_RUNNING || desktop->wanted == NULL || desktop->wanted->wanted != USHER_WANTED_STOPPED)
+  if (facts->machine != USHER_MACHINE_RUNNING || !usher_desktop_is_to_end (desktop->wanted, facts))
     tried->asked_shutdown_at = 0;
   if (facts->machine != USHER_MACHINE_RUNNING || desktop->wanted == NULL
       || desktop->wanted->restart_revision <= facts->restart_revision)
@@ -211,18 +215,32 @@ run_job (gpointer state, gpointer job, GError **error)
 typedef struct {
   Desktop *desktop;
   UsherAction action;
+  UsherParentKey key; /* of a fork; owns its name */
 } Sent;
 
 static void
-take_outcome (Desktop *desktop, UsherAction action, const UsherOutcome *outcome)
+sent_free (Sent *sent)
+{
+  g_free (sent->key.template_name);
+  g_free (sent);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Sent, sent_free)
+
+static void
+take_outcome (Desktop *desktop, const Sent *sent, const UsherOutcome *outcome)
 {
   UsherLogContext about = { .desktop = desktop->id };
+  UsherAction action = sent->action;
   if (outcome->note != NULL)
     usher_log (USHER_LOG_NOTICE, &about, "%s", outcome->note);
   if (outcome->failure != NULL)
     note_failure (desktop, action, outcome->failure);
   else if (action != USHER_DO_NOTHING)
     note_success (desktop);
+  if (action == USHER_DO_FORK)
+    usher_fork_tries_note (&desktop->forks, desktop->engine->keeper, &sent->key, outcome);
+  if (desktop->engine->keeper != NULL && (action == USHER_DO_REMOVE || action == USHER_DO_CLONE || action == USHER_DO_FORK))
+    usher_keeper_collect (desktop->engine->keeper); /* the disk of a former parent may be without use now */
   if (outcome->looked)
     {
       gboolean same = desktop->facts.known && same_counts (&desktop->facts, &outcome->facts);
@@ -246,7 +264,7 @@ take_outcome (Desktop *desktop, UsherAction action, const UsherOutcome *outcome)
 static void
 job_done (gpointer result, const GError *error, gpointer user_data)
 {
-  g_autofree Sent *sent = user_data;
+  g_autoptr (Sent) sent = user_data;
   g_autoptr (UsherOutcome) outcome = result;
   Desktop *desktop = sent->desktop;
   desktop->busy = FALSE;
@@ -257,7 +275,7 @@ job_done (gpointer result, const GError *error, gpointer user_data)
     }
   if (outcome == NULL) /* the pool is closing */
     return;
-  take_outcome (desktop, sent->action, outcome);
+  take_outcome (desktop, sent, outcome);
   go_on (desktop);
 }
 
@@ -279,26 +297,49 @@ go_on_at (Desktop *desktop, gint64 when)
     desktop->timer = g_timeout_add ((guint) CLAMP (when - now_ms (), 1, G_MAXINT32), on_timer, desktop);
 }
 
-static void
-submit (Desktop *desktop, UsherAction action)
+/* A job for `action`; NULL when the parent went while it was planned. */
+static UsherJob *
+new_job (Desktop *desktop, UsherAction action, const char *clone_reason)
 {
   UsherEngine *engine = desktop->engine;
-  g_autoptr (GError) busy = NULL;
+  g_autoptr (UsherJob) job = usher_job_new (engine->ground, action, desktop->id, desktop->wanted);
+  job->clone_reason = g_strdup (clone_reason != NULL && action == USHER_DO_CLONE ? clone_reason : "");
+  if (action == USHER_DO_FORK)
+    {
+      UsherParentKey key = usher_parent_key_of (desktop->wanted);
+      job->parent = usher_parents_hold (engine->ground->parents, &key);
+      if (job->parent == NULL)
+        return NULL;
+    }
+  return g_steal_pointer (&job);
+}
+
+static void
+submit (Desktop *desktop, UsherAction action, const char *clone_reason)
+{
+  UsherEngine *engine = desktop->engine;
+  UsherJob *job = new_job (desktop, action, clone_reason);
   Sent *sent = g_new0 (Sent, 1);
-  *sent = (Sent) { desktop, action };
+  *sent = (Sent) { .desktop = desktop, .action = action };
+  if (action == USHER_DO_FORK)
+    {
+      sent->key = usher_parent_key_of (desktop->wanted);
+      sent->key.template_name = g_strdup (sent->key.template_name);
+    }
   desktop->busy = TRUE;
   desktop->stale = FALSE;
-  if (usher_workers_submit (engine->workers, run_job, usher_job_new (engine->ground, action, desktop->id, desktop->wanted),
-                            (GDestroyNotify) usher_job_free, 0, job_done, sent, (GDestroyNotify) usher_outcome_free, &busy))
+  if (job != NULL && usher_workers_submit (engine->workers, run_job, job, (GDestroyNotify) usher_job_free, 0, job_done, sent,
+                                           (GDestroyNotify) usher_outcome_free, NULL))
     {
       desktop->last_action = action;
       desktop->last_action_at = now_ms ();
       return;
     }
-  g_free (sent);
+  sent_free (sent);
   desktop->busy = FALSE;
   desktop->stale = TRUE;
-  go_on_at (desktop, now_ms () + UNKNOWN_RETRY_MS);
+  desktop->look_at = now_ms () + UNKNOWN_RETRY_MS;
+  go_on_at (desktop, desktop->look_at);
 }
 
 /* Whether doing `action` now would only repeat what just changed nothing. */
@@ -330,19 +371,20 @@ go_on (Desktop *desktop)
   if (desktop->stale)
     {
       if (now >= desktop->look_at)
-        submit (desktop, USHER_DO_NOTHING);
+        submit (desktop, USHER_DO_NOTHING, NULL);
       else
         go_on_at (desktop, desktop->look_at);
       return;
     }
   UsherPlanTime time = { now, now_s (), desktop->engine->shutdown_ms };
-  UsherPlan plan = usher_desktop_plan (desktop->wanted, &desktop->facts, &desktop->tried, time);
+  UsherForkView fork = fork_view (desktop);
+  UsherPlan plan = usher_desktop_plan (desktop->wanted, &desktop->facts, &desktop->tried, fork, time);
   if (plan.action == USHER_DO_NOTHING)
     settle (desktop, plan.again_ms);
   else if (is_repeat (desktop, plan.action, now))
     go_on_at (desktop, desktop->last_action_at + REPEAT_MS);
   else
-    submit (desktop, plan.action);
+    submit (desktop, plan.action, fork.reason);
 }
 
 /* ---- events and scans ---- */
@@ -458,8 +500,11 @@ usher_engine_apply (UsherEngine *engine, const UsherSyncAnswer *answer)
       /* A new wish, or a new try at one, is not kept waiting by the failures of another. */
       if (desktop->wanted == NULL || desktop->wanted->wanted != wanted->wanted)
         note_success (desktop);
-      else if (desktop->wanted->restart_revision != wanted->restart_revision)
+      else if (desktop->wanted->restart_revision != wanted->restart_revision
+               || desktop->wanted->system_revision != wanted->system_revision)
         desktop->tried.retry_at = 0;
+      if (desktop->wanted == NULL || desktop->wanted->template_version != wanted->template_version)
+        usher_fork_tries_clear (&desktop->forks);
       g_clear_pointer (&desktop->wanted, usher_wanted_desktop_free);
       desktop->wanted = copy_wanted (wanted);
       update_seen (desktop);
@@ -494,8 +539,37 @@ usher_engine_report (const UsherEngine *engine, GPtrArray *into)
       seen->console_revision = desktop->facts.console_revision;
       seen->restart_revision = desktop->facts.restart_revision;
       seen->starts = desktop->facts.starts;
+      seen->system_revision = desktop->facts.system_revision;
+      seen->clone = desktop->facts.clone;
+      seen->clone_reason = g_strdup (desktop->facts.clone_reason);
       g_ptr_array_add (into, seen);
     }
+}
+
+void
+usher_engine_set_keeper (UsherEngine *engine, UsherKeeper *keeper, const char *why_not)
+{
+  engine->keeper = keeper;
+  g_free (engine->why_no_keeper);
+  engine->why_no_keeper = g_strdup (why_not);
+}
+
+void
+usher_engine_parents_changed (UsherEngine *engine)
+{
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init (&iter, engine->desktops);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      Desktop *desktop = value;
+      if (desktop->wanted == NULL || desktop->wanted->clone != USHER_CLONE_INSTANT
+          || !usher_desktop_needs_system (desktop->wanted, &desktop->facts))
+        continue;
+      update_seen (desktop);
+      go_on (desktop);
+    }
+  engine->changed (engine->user_data);
 }
 
 UsherEngine *
@@ -516,5 +590,6 @@ usher_engine_free (UsherEngine *engine)
 {
   g_clear_handle_id (&engine->scan_timer, g_source_remove);
   g_hash_table_unref (engine->desktops);
+  g_free (engine->why_no_keeper);
   g_free (engine);
 }

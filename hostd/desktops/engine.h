@@ -4,11 +4,13 @@
  *        broker's answer ──► wanted ─┐
  *                                    ├─► plan (pure) ─► job on a worker: act, then look ─► seen ─┐
  *     libvirt's events, looks ──► facts ◄──────────────────────────────────────────────────────┘ │
+ *                keeper's parents ──► may it be forked?                                             │
  *                                                                          changed() ◄──────────────┘ */
 #pragma once
 #include "common/rpc/sync.h"
 #include "common/workers.h"
 #include "hostd/desktops/actions.h"
+#include "hostd/desktops/keeper.h"
 
 typedef struct _UsherEngine UsherEngine;
 
@@ -32,6 +34,12 @@ void usher_engine_apply (UsherEngine *engine, const UsherSyncAnswer *answer);
 
 /* Appends a UsherSeenDesktop for each desktop. */
 void usher_engine_report (const UsherEngine *engine, GPtrArray *into);
+
+/* Where desktops' parents come from; borrowed. Without it instant clones are made linked, for the reason given («…»). */
+void usher_engine_set_keeper (UsherEngine *engine, UsherKeeper *keeper, const char *why_not);
+
+/* What may be expected of parents changed: those that wait look anew. */
+void usher_engine_parents_changed (UsherEngine *engine);
 
 void usher_engine_free (UsherEngine *engine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (UsherEngine, usher_engine_free)

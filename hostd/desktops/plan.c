@@ -1,21 +1,33 @@
 #include "hostd/desktops/plan.h"
 
+#include "common/error.h"
+
 /* A guest that is not ready within its time counts as failed; after this many times that it is started again. */
 #define GIVE_UP_FACTOR 2
 #define BACKOFF_MAX_MS 60000
+#define PARENT_LOOK_MS 5000 /* so often one that waits for its parent says that it does: the parent is kept for it */
 
 static const char *const action_names[] = {
   [USHER_DO_NOTHING] = "nothing",   [USHER_DO_CLONE] = "clone",       [USHER_DO_START] = "start",
   [USHER_DO_RESUME] = "resume",     [USHER_DO_PING] = "ping",         [USHER_DO_SET_CONSOLE] = "set console",
   [USHER_DO_REBOOT] = "reboot",     [USHER_DO_RESET] = "reset",       [USHER_DO_NOTE_RESTART] = "note restart",
   [USHER_DO_SHUTDOWN] = "shutdown", [USHER_DO_DESTROY] = "destroy",   [USHER_DO_UNDEFINE] = "undefine",
-  [USHER_DO_REMOVE] = "remove",
+  [USHER_DO_REMOVE] = "remove",     [USHER_DO_FORK] = "fork",
 };
 
 const char *
 usher_action_name (UsherAction action)
 {
   return action_names[action];
+}
+
+gboolean
+usher_action_is_only_late (UsherAction action, const GError *failure)
+{
+  return g_error_matches (failure, USHER_ERROR, USHER_ERROR_UNAVAILABLE)
+         || (action != USHER_DO_CLONE && action != USHER_DO_FORK && action != USHER_DO_START
+             && (g_error_matches (failure, USHER_ERROR, USHER_ERROR_CONFLICT)
+                 || g_error_matches (failure, USHER_ERROR, USHER_ERROR_MISSING)));
 }
 
 gint64
@@ -80,18 +92,52 @@ plan_gone (const UsherFacts *facts)
   return act (USHER_DO_NOTHING);
 }
 
-static UsherPlan
-plan_stopped (const UsherFacts *facts, const UsherTried *tried, UsherPlanTime time)
+static gboolean
+is_fresh_wanted (const UsherWantedDesktop *wanted, const UsherFacts *facts)
 {
-  if (!facts->made && !is_up (facts))
-    return act (facts->damage == NULL ? USHER_DO_CLONE : USHER_DO_NOTHING);
-  if (!is_up (facts))
-    return act (USHER_DO_NOTHING);
-  if (facts->machine == USHER_MACHINE_PAUSED)
+  return facts->made && wanted->system_revision > facts->system_revision;
+}
+
+gboolean
+usher_desktop_needs_system (const UsherWantedDesktop *wanted, const UsherFacts *facts)
+{
+  return wanted != NULL && wanted->wanted != USHER_WANTED_GONE && facts->known && facts->damage == NULL
+         && (!facts->made || is_fresh_wanted (wanted, facts));
+}
+
+gboolean
+usher_desktop_is_to_end (const UsherWantedDesktop *wanted, const UsherFacts *facts)
+{
+  return wanted != NULL && (wanted->wanted == USHER_WANTED_STOPPED || is_fresh_wanted (wanted, facts));
+}
+
+/* What runs is of no worth, or is asked to end and made to when its time is up. */
+static UsherPlan
+plan_end (const UsherFacts *facts, const UsherTried *tried, UsherPlanTime time)
+{
+  if (facts->making || facts->machine == USHER_MACHINE_PAUSED)
     return act (USHER_DO_DESTROY);
   if (tried->asked_shutdown_at == 0)
     return act (USHER_DO_SHUTDOWN);
   return act_from (USHER_DO_DESTROY, tried->asked_shutdown_at + time.shutdown_ms, time);
+}
+
+/* Nothing runs, and a system is to be made. */
+static UsherPlan
+plan_make (UsherForkView fork, UsherPlanTime time)
+{
+  if (fork.chance == USHER_FORK_WAIT)
+    return wait_until (time.now + PARENT_LOOK_MS);
+  return act (fork.chance == USHER_FORK_NOW ? USHER_DO_FORK : USHER_DO_CLONE);
+}
+
+static UsherPlan
+plan_stopped (const UsherWantedDesktop *wanted, const UsherFacts *facts, const UsherTried *tried, UsherForkView fork,
+              UsherPlanTime time)
+{
+  if (is_up (facts))
+    return plan_end (facts, tried, time);
+  return usher_desktop_needs_system (wanted, facts) ? plan_make (fork, time) : act (USHER_DO_NOTHING);
 }
 
 static UsherPlan
@@ -122,19 +168,21 @@ plan_up (const UsherWantedDesktop *wanted, const UsherFacts *facts, const UsherT
 }
 
 static UsherPlan
-plan_running (const UsherWantedDesktop *wanted, const UsherFacts *facts, const UsherTried *tried, UsherPlanTime time)
+plan_running (const UsherWantedDesktop *wanted, const UsherFacts *facts, const UsherTried *tried, UsherForkView fork,
+              UsherPlanTime time)
 {
   if (is_up (facts))
-    return plan_up (wanted, facts, tried, time);
+    return facts->making || is_fresh_wanted (wanted, facts) ? plan_end (facts, tried, time) : plan_up (wanted, facts, tried, time);
   if (facts->damage != NULL)
     return act (USHER_DO_NOTHING); /* never a blank disk in its place */
-  if (!facts->made)
-    return act (USHER_DO_CLONE);
+  if (usher_desktop_needs_system (wanted, facts))
+    return plan_make (fork, time);
   return act_from (USHER_DO_START, tried->start_at, time);
 }
 
 UsherPlan
-usher_desktop_plan (const UsherWantedDesktop *wanted, const UsherFacts *facts, const UsherTried *tried, UsherPlanTime time)
+usher_desktop_plan (const UsherWantedDesktop *wanted, const UsherFacts *facts, const UsherTried *tried, UsherForkView fork,
+                    UsherPlanTime time)
 {
   if (wanted == NULL || !facts->known || is_taken (wanted, facts))
     return act (USHER_DO_NOTHING);
@@ -145,10 +193,10 @@ usher_desktop_plan (const UsherWantedDesktop *wanted, const UsherFacts *facts, c
     case USHER_WANTED_GONE:
       return plan_gone (facts);
     case USHER_WANTED_STOPPED:
-      return plan_stopped (facts, tried, time);
+      return plan_stopped (wanted, facts, tried, fork, time);
     case USHER_WANTED_RUNNING:
     default:
-      return plan_running (wanted, facts, tried, time);
+      return plan_running (wanted, facts, tried, fork, time);
     }
 }
 
@@ -158,6 +206,8 @@ usher_desktop_plan (const UsherWantedDesktop *wanted, const UsherFacts *facts, c
 static UsherSeenState
 seen_of_facts (const UsherFacts *facts, const char **out_reason)
 {
+  if (facts->making)
+    return USHER_SEEN_CREATING;
   if (facts->machine == USHER_MACHINE_RUNNING)
     return facts->ready ? USHER_SEEN_READY : USHER_SEEN_STARTING;
   if (facts->machine == USHER_MACHINE_PAUSED)
@@ -178,16 +228,27 @@ seen_on_its_way (const UsherWantedDesktop *wanted, const UsherFacts *facts, Ushe
     return state == USHER_SEEN_ABSENT ? USHER_SEEN_ABSENT : USHER_SEEN_DELETING;
   if (state == USHER_SEEN_ABSENT)
     return USHER_SEEN_CREATING;
-  if (wanted->wanted == USHER_WANTED_RUNNING && state == USHER_SEEN_STOPPED)
+  if (wanted->wanted == USHER_WANTED_RUNNING && (state == USHER_SEEN_STOPPED || state == USHER_SEEN_CREATING))
     return facts->starts > 0 ? USHER_SEEN_STARTING : USHER_SEEN_CREATING;
-  if (state == USHER_SEEN_READY && wanted->restart_revision > facts->restart_revision)
+  if (state == USHER_SEEN_READY && (wanted->restart_revision > facts->restart_revision || is_fresh_wanted (wanted, facts)))
     return USHER_SEEN_STARTING;
   return state;
 }
 
+/* What is to be said of one that is on its way. */
+static const char *
+way_reason (const UsherWantedDesktop *wanted, const UsherFacts *facts, UsherForkView fork)
+{
+  if (wanted != NULL && usher_desktop_needs_system (wanted, facts) && !is_up (facts) && fork.chance == USHER_FORK_WAIT)
+    return fork.reason != NULL ? fork.reason : "";
+  if (wanted != NULL && is_fresh_wanted (wanted, facts))
+    return "it gets a fresh system";
+  return facts->start_reason;
+}
+
 UsherSeenState
-usher_desktop_seen (const UsherWantedDesktop *wanted, const UsherFacts *facts, const UsherTried *tried, gint64 now_s,
-                    const char **out_reason)
+usher_desktop_seen (const UsherWantedDesktop *wanted, const UsherFacts *facts, const UsherTried *tried, UsherForkView fork,
+                    gint64 now_s, const char **out_reason)
 {
   *out_reason = "";
   if (is_taken (wanted, facts))
@@ -213,7 +274,7 @@ usher_desktop_seen (const UsherWantedDesktop *wanted, const UsherFacts *facts, c
       *out_reason = facts->ready_by_agent ? "started, and its guest agent has not answered in time" : "not ready in time";
       return USHER_SEEN_FAILED;
     }
-  if (state == USHER_SEEN_STARTING)
-    *out_reason = facts->start_reason;
+  if (state == USHER_SEEN_STARTING || state == USHER_SEEN_CREATING)
+    *out_reason = way_reason (wanted, facts, fork);
   return state;
 }

@@ -9,7 +9,8 @@
 
 typedef enum {
   USHER_DO_NOTHING, /* until something changes, or `again_ms` */
-  USHER_DO_CLONE,   /* make its directory, disk and record */
+  USHER_DO_CLONE,   /* make its directory, disks and record; where there is a system disk already, another in its place */
+  USHER_DO_FORK,    /* the same, from its parent, and running at the end of it */
   USHER_DO_START,   /* define and start its domain: from its own disk, always */
   USHER_DO_RESUME,
   USHER_DO_PING,           /* ask whether it is ready */
@@ -26,6 +27,10 @@ typedef enum {
 /* For logs; static. */
 const char *usher_action_name (UsherAction action);
 
+/* Whether the failure is not the desktop's: nothing could be found out, or it changed under the action (QEMU ended meanwhile).
+ * It stays as last seen, and one looks again. What making and starting lack is not about a domain that runs: it is meant. */
+gboolean usher_action_is_only_late (UsherAction action, const GError *failure);
+
 typedef enum {
   USHER_MACHINE_NONE,
   USHER_MACHINE_FOREIGN, /* its id is taken by a domain that is not ours */
@@ -37,13 +42,16 @@ typedef enum {
 /* What was seen at the last look. */
 typedef struct {
   gboolean known;            /* FALSE: never looked with success; nothing else counts */
-  gboolean has_dir, made;
+  gboolean has_dir, made;    /* made: there is a system to start */
+  gboolean making;           /* its system was begun and is not done: what runs of it is of no worth */
   const char *damage;        /* static: why its files can't be used, which only deleting it mends; NULL: nothing */
   UsherMachine machine;
   const char *machine_why;   /* static, "" when there is nothing to say */
   int spice_port;
-  /* of the record; zeros when not made */
-  gint64 starts, restart_revision, ready_timeout_s;
+  /* of the record; zeros without one */
+  gint64 starts, restart_revision, system_revision, ready_timeout_s;
+  UsherCloneKind clone;
+  char clone_reason[200];
   gboolean ready_by_agent;
   char start_reason[96];     /* why it was started again; "" the first time */
   /* of this run; zeros when not running */
@@ -63,6 +71,18 @@ typedef struct {
   gboolean rebooted;          /* the guest was reset since it was asked */
 } UsherTried;
 
+/* Whether a system is made by forking. */
+typedef enum {
+  USHER_FORK_NEVER, /* a linked clone is made */
+  USHER_FORK_WAIT,  /* the parent is not there yet */
+  USHER_FORK_NOW,
+} UsherForkChance;
+
+typedef struct {
+  UsherForkChance chance;
+  const char *reason; /* what is waited for, or why never though wanted; borrowed; NULL: nothing to say */
+} UsherForkView;
+
 typedef struct {
   gint64 now;           /* monotonic ms */
   gint64 now_s;         /* Unix seconds */
@@ -76,11 +96,17 @@ typedef struct {
 
 /* `wanted` NULL: nobody has said; then nothing is done. */
 UsherPlan usher_desktop_plan (const UsherWantedDesktop *wanted, const UsherFacts *facts, const UsherTried *tried,
-                              UsherPlanTime time);
+                              UsherForkView fork, UsherPlanTime time);
 
-/* What to report. `reason` is borrowed from `tried` or static: never NULL. */
+/* What to report. `reason` is borrowed from `tried`, `facts` or `fork`, or static: never NULL. */
 UsherSeenState usher_desktop_seen (const UsherWantedDesktop *wanted, const UsherFacts *facts, const UsherTried *tried,
-                                   gint64 now_s, const char **out_reason);
+                                   UsherForkView fork, gint64 now_s, const char **out_reason);
+
+/* Whether a system is to be made: there is none, or another is wanted. */
+gboolean usher_desktop_needs_system (const UsherWantedDesktop *wanted, const UsherFacts *facts);
+
+/* Whether what runs is to end by asking the guest. */
+gboolean usher_desktop_is_to_end (const UsherWantedDesktop *wanted, const UsherFacts *facts);
 
 /* How long to wait after `failures` failures in a row: 1 s, doubled each time, 60 s at most. */
 gint64 usher_desktop_backoff_ms (guint failures);

@@ -16,7 +16,8 @@
 
 #define RECORD "desktop.json"
 #define DISK "disk.qcow2"
-#define HALF_DISK "disk.qcow2.new"
+#define DATA "data.qcow2"
+#define HALF ".new" /* what is being made appears under its name whole or not at all */
 #define CLONE_TIMEOUT_S 60
 
 struct _UsherDesktopDirs {
@@ -97,6 +98,7 @@ usher_desktop_dirs_look (UsherDesktopDirs *dirs, const char *id, UsherDesktopFil
   g_autofree char *dir = usher_desktop_dirs_dup_path (dirs, id, NULL);
   g_autofree char *path = usher_desktop_dirs_dup_path (dirs, id, RECORD);
   g_autofree char *disk = usher_desktop_dirs_dup_path (dirs, id, DISK);
+  g_autofree char *data = usher_desktop_dirs_dup_path (dirs, id, DATA);
   g_autoptr (GError) problem = NULL;
   UsherDesktopFiles files = { .exists = g_file_test (dir, G_FILE_TEST_IS_DIR) };
   json_auto_t *json = usher_json_read_file (path, &problem);
@@ -109,6 +111,7 @@ usher_desktop_dirs_look (UsherDesktopDirs *dirs, const char *id, UsherDesktopFil
       return FALSE;
     }
   files.disk_lost = files.record != NULL && files.record->has_disk && !g_file_test (disk, G_FILE_TEST_EXISTS);
+  files.data_lost = files.record != NULL && files.record->data_gib > 0 && !g_file_test (data, G_FILE_TEST_EXISTS);
   *out = files;
   return TRUE;
 }
@@ -150,6 +153,23 @@ flush (const char *path, GError **error)
   return done;
 }
 
+/* Runs `argv`, which makes HALF of `path`; it gets its name when it is whole and on the disk. */
+static gboolean
+make_image (const char *const *argv, const char *half, const char *path, GError **error)
+{
+  if (unlink (half) < 0 && errno != ENOENT)
+    return failed (error, half);
+  if (!usher_command_run (argv, CLONE_TIMEOUT_S, error))
+    {
+      unlink (half);
+      return FALSE;
+    }
+  USHER_FAULT_POINT ("hostd.clone.after_image");
+  if (!flush (half, error))
+    return FALSE;
+  return rename (half, path) == 0 || failed (error, path);
+}
+
 /* Says of an error of qemu-img what it is about. */
 static gboolean
 clone_failed (GError *problem, const char *base, GError **error)
@@ -160,38 +180,56 @@ clone_failed (GError *problem, const char *base, GError **error)
   return FALSE;
 }
 
-/* The overlay appears under its name whole or not at all. */
 static gboolean
 make_overlay (UsherDesktopDirs *dirs, const char *id, const char *base, GError **error)
 {
-  g_autofree char *half = usher_desktop_dirs_dup_path (dirs, id, HALF_DISK);
+  g_autofree char *half = usher_desktop_dirs_dup_path (dirs, id, DISK HALF);
   g_autofree char *disk = usher_desktop_dirs_dup_path (dirs, id, DISK);
   const char *const argv[] = { "qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, half, NULL };
   GError *problem = NULL;
-  if (unlink (half) < 0 && errno != ENOENT)
-    return failed (error, half);
-  if (!usher_command_run (argv, CLONE_TIMEOUT_S, &problem))
-    {
-      unlink (half);
-      return clone_failed (problem, base, error);
-    }
-  USHER_FAULT_POINT ("hostd.clone.after_overlay");
-  if (!flush (half, error))
+  return make_image (argv, half, disk, &problem) || clone_failed (problem, base, error);
+}
+
+/* Once: what is there is somebody's, whatever the record says. */
+static gboolean
+make_data (UsherDesktopDirs *dirs, const char *id, gint64 gib, GError **error)
+{
+  g_autofree char *half = usher_desktop_dirs_dup_path (dirs, id, DATA HALF);
+  g_autofree char *data = usher_desktop_dirs_dup_path (dirs, id, DATA);
+  g_autofree char *size = g_strdup_printf ("%" G_GINT64_FORMAT "G", gib);
+  const char *const argv[] = { "qemu-img", "create", "-q", "-f", "qcow2", half, size, NULL };
+  if (gib == 0 || g_file_test (data, G_FILE_TEST_EXISTS))
+    return TRUE;
+  if (make_image (argv, half, data, error))
+    return TRUE;
+  g_prefix_error (error, "making its data disk: ");
+  return FALSE;
+}
+
+/* From here on the record says that the system disk is of no worth. */
+static gboolean
+mark (UsherDesktopDirs *dirs, const char *id, UsherDesktopRecord *record, GError **error)
+{
+  if (record == NULL || record->making)
+    return TRUE;
+  record->making = TRUE;
+  if (!usher_desktop_dirs_write_record (dirs, id, record, error))
     return FALSE;
-  if (rename (half, disk) < 0)
-    return failed (error, disk);
+  USHER_FAULT_POINT ("hostd.renew.after_mark");
   return TRUE;
 }
 
 gboolean
-usher_desktop_dirs_clone (UsherDesktopDirs *dirs, const char *id, UsherTemplateStore *store, const UsherTemplateFiles *files,
-                          const UsherDesktopRecord *record, GError **error)
+usher_desktop_dirs_make (UsherDesktopDirs *dirs, const char *id, const char *base, UsherDesktopRecord *before,
+                         const UsherDesktopRecord *record, GError **error)
 {
   g_autofree char *dir = usher_desktop_dirs_dup_path (dirs, id, NULL);
-  if (!enough_space (dirs, error) || !usher_template_store_check_disk (store, files, error) || !make_dir (dir, error))
+  if (!enough_space (dirs, error) || !make_dir (dir, error))
     return FALSE;
   USHER_FAULT_POINT ("hostd.clone.after_dir");
-  if (files->disk != NULL && !make_overlay (dirs, id, files->disk, error))
+  if (!make_data (dirs, id, record->data_gib, error) || !mark (dirs, id, before, error))
+    return FALSE;
+  if (base != NULL && !make_overlay (dirs, id, base, error))
     return FALSE;
   USHER_FAULT_POINT ("hostd.clone.after_disk");
   if (!usher_desktop_dirs_write_record (dirs, id, record, error))

@@ -35,7 +35,9 @@ class FakeBroker:
         self.changed = threading.Condition()
         self.version = 1
         self.wanted = {}
+        self.parents = []               # [(template, version, vcpus, ram_mib)] to be kept ready
         self.reports = {}               # id → as last reported
+        self.parent_reports = {}        # as `parents` → as last reported
         self.host = {}
         self.tokens = {}                # token → host name; used once
         self.joined = {}                # host name → host id
@@ -78,13 +80,19 @@ class FakeBroker:
 
     # -- records ------------------------------------------------------------------------------------
 
-    def want(self, desktop, name, wanted="running", template="tiny", version=1, vcpus=1, ram_mib=192, restart=0, console=None):
-        """`console` is {"revision", "secret", "valid_until"}."""
+    def want(self, desktop, name, wanted="running", template="tiny", version=1, vcpus=1, ram_mib=192, restart=0, console=None,
+             **more):
+        """`console` is {"revision", "secret", "valid_until"}; `more`: clone, system_revision, data_gib."""
         with self.changed:
             self.wanted[desktop] = {
                 "id": desktop, "name": name, "wanted": wanted, "template": {"name": template, "version": version}, "vcpus": vcpus,
                 "ram_mib": ram_mib, "restart_revision": restart,
-                "console": console}
+                "console": console, **more}
+            self._bump()
+
+    def keep(self, *parents):
+        with self.changed:
+            self.parents = list(parents)
             self._bump()
 
     def change(self, desktop, **members):
@@ -104,6 +112,10 @@ class FakeBroker:
     def seen(self, desktop):
         with self.changed:
             return dict(self.reports.get(desktop, {}))
+
+    def seen_parent(self, parent):
+        with self.changed:
+            return dict(self.parent_reports.get(parent, {}))
 
     def token(self, name):
         secret = secrets.token_urlsafe(32)
@@ -136,6 +148,8 @@ class FakeBroker:
             self.requests += 1
             self.host = request["host"]
             self.reports = {one["id"]: one for one in request["desktops"]}
+            self.parent_reports = {(one["template"]["name"], one["template"]["version"], one["vcpus"], one["ram_mib"]): one
+                                   for one in request["parents"]}
             while self.version <= request["after"] and self.server is server and time.monotonic() < deadline:
                 self.changed.wait(deadline - time.monotonic())
             if self.server is not server:
@@ -144,7 +158,9 @@ class FakeBroker:
                         "restart_revision": 0, "console": None}
                        for one in request["desktops"] if one["id"] not in self.wanted and one["state"] != "absent"]
             answer = json.dumps({"deployment": self.answers_as or self.deployment, "host": next(iter(self.joined.values()), ""),
-                                 "version": self.version, "draining": False, "desktops": [*self.wanted.values(), *unknown]})
+                                 "version": self.version, "draining": False, "desktops": [*self.wanted.values(), *unknown],
+                                 "parents": [{"template": {"name": name, "version": version}, "vcpus": vcpus, "ram_mib": ram_mib}
+                                             for name, version, vcpus, ram_mib in self.parents]})
         if self.holding and request["wait_s"] == 0:
             self.held += 1
             self.holding.wait(30)

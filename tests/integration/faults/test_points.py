@@ -16,7 +16,7 @@ from harness.net import free_port
 from harness.stack import BUILD
 from harness.wait import wait_until
 
-POINTS = chaos.fault_points()
+POINTS = chaos.fault_points(of_every_life=True)
 LIVES = 8
 
 

@@ -1,4 +1,5 @@
 """One host under test: a fake broker, a state directory, usher-hostd; with a private libvirt, or libvirt's test driver."""
+import base64
 import json
 import pathlib
 import shutil
@@ -45,7 +46,8 @@ class Rig:
         files = {"certificate": "host.pem", "key": "host.key", "ca": "ca.pem", "grant_key": "grant.pub", "identity": "host.json"}
         lines = ["[hostd]", *[f"{key} = {value}" for key, value in values.items()],
                  "[broker]", *[f"{key} = {host / name}" for key, name in files.items()],
-                 "[door]", f"listen = unix:{self.root}/door.sock"]
+                 "[door]", f"listen = unix:{self.root}/door.sock",
+                 "[clones]", f"emulator = {BUILD / 'usher-emulator'}"]
         self.config.write_text("\n".join(lines) + "\n")
 
     def join(self, token=None, check=True, *options):
@@ -86,6 +88,17 @@ class Rig:
         except AssertionError as error:
             raise AssertionError(f"{error}; seen {self.broker.seen(desktop)}\n{self.hostd.tail()}") from None
 
+    def wait_parent(self, parent, states, seconds=READY_S):
+        wanted = states.split()
+
+        def reached():
+            seen = self.broker.seen_parent(parent)
+            return seen if seen.get("state") in wanted else None
+        try:
+            return wait_until(reached, seconds, f"parent {parent} {states}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; seen {self.broker.seen_parent(parent)}\n{self.hostd.tail()}") from None
+
     def wait_over(self, desktop, seconds=60):
         """Waits until nothing of the desktop is left, then lets the broker forget it."""
         self.wait_state(desktop, "absent", seconds)
@@ -113,6 +126,24 @@ class Rig:
                 return session.alive()
         except LinkRefused:
             return False
+
+    def disk(self, desktop, name="disk.qcow2"):
+        """What qemu-img says of one of its disks, also while a guest has it."""
+        answer = subprocess.run(["qemu-img", "info", "-U", "--output=json", self.directory(desktop) / name], check=True, capture_output=True)
+        return json.loads(answer.stdout)
+
+    def agent(self, desktop, path, *arguments, text=None):
+        """Runs a program in the guest by its agent; its standard output."""
+        def ask(command, **members):
+            answer = self.libvirt.virsh("qemu-agent-command", f"usher-{desktop}", "--timeout", "10",
+                                        json.dumps({"execute": command, "arguments": members}))
+            return json.loads(answer)["return"]
+
+        more = {"input-data": base64.b64encode(text.encode()).decode()} if text is not None else {}
+        pid = ask("guest-exec", path=path, arg=list(arguments), **{"capture-output": True}, **more)["pid"]
+        ended = wait_until(lambda: (status := ask("guest-exec-status", pid=pid))["exited"] and status, 30, f"{path} ends")
+        assert ended["exitcode"] == 0, ended
+        return base64.b64decode(ended.get("out-data", "")).decode()
 
     def boots(self, desktop):
         """How often the guest says it has booted from this disk; the last host name it gave."""

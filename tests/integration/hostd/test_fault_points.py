@@ -12,7 +12,7 @@ POINTS = sorted(name for daemon, name in chaos.fault_points() if daemon == "host
 
 
 def test_every_step_has_its_points():
-    assert {name.split(".")[1] for name in POINTS} == {"clone", "start", "console", "restart", "delete"}
+    assert {name.split(".")[1] for name in POINTS} == {"clone", "start", "console", "restart", "delete", "fork", "renew"}
 
 
 @pytest.fixture
@@ -37,7 +37,25 @@ def survive(host, point, step):
 
 
 @pytest.mark.limit(150)
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", [name for name in POINTS if name.split(".")[1] == "renew"])
+def test_killed_while_it_makes_a_fresh_system(mortal, point):
+    host, desktop = mortal, new_id()
+    host.start()
+    host.broker.want(desktop, "office-1", wanted="stopped", data_gib=1)
+    host.wait_state(desktop, "stopped", 60)
+    data = (host.directory(desktop) / "data.qcow2").stat().st_ino
+    survive(host, point, lambda: host.broker.change(desktop, system_revision=1))
+    host.wait_state(desktop, "stopped", 60, system_revision=1)
+    assert (host.directory(desktop) / "data.qcow2").stat().st_ino == data
+    host.broker.change(desktop, wanted="running")
+    host.wait_state(desktop, "starting ready", 60, starts=1)
+    wait_until(lambda: len(host.libvirt.qemu_pids()) == 1, 30, "one QEMU runs")
+    host.broker.change(desktop, wanted="gone")
+    host.wait_over(desktop)
+
+
+@pytest.mark.limit(150)
+@pytest.mark.parametrize("point", [name for name in POINTS if name.split(".")[1] not in ("fork", "renew")])
 def test_killed_at(mortal, point):
     host, desktop, phase = mortal, new_id(), point.split(".")[1]
 
@@ -50,7 +68,7 @@ def test_killed_at(mortal, point):
             step()
 
     def want():
-        host.broker.want(desktop, "office-1")
+        host.broker.want(desktop, "office-1", data_gib=1)
 
     if phase == "clone":
         step_of("clone", want)

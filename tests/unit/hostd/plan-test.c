@@ -36,6 +36,13 @@ typedef struct {
 
 static char secret[] = "secret";
 
+/* What its parent allows. */
+#define LINKED { USHER_FORK_NEVER, NULL }
+#define WAIT { USHER_FORK_WAIT, "its parent boots" }
+#define FORK { USHER_FORK_NOW, NULL }
+#define NEVER { USHER_FORK_NEVER, "no agent" }
+#define HALF .known = TRUE, .has_dir = TRUE, .making = TRUE
+
 static const Row rows[] = {
   /* from nothing to ready */
   { "nothing known yet", { RUNNING }, { .machine_why = "" }, { 0 }, USHER_DO_NOTHING, 0, USHER_SEEN_CREATING, NULL },
@@ -105,21 +112,83 @@ static const Row rows[] = {
     USHER_SEEN_ABSENT, NULL },
 };
 
+static const struct {
+  UsherForkView fork;
+  Row row;
+} clone_rows[] = {
+  /* instant clones */
+  { WAIT, { "no parent yet", { RUNNING }, { .known = TRUE }, { 0 }, USHER_DO_NOTHING, NOW + 5000, USHER_SEEN_CREATING, "its parent boots" } },
+  { FORK, { "the parent is ready", { RUNNING }, { .known = TRUE }, { 0 }, USHER_DO_FORK, 0, USHER_SEEN_CREATING, NULL } },
+  { NEVER, { "there will be no parent", { RUNNING }, { .known = TRUE }, { 0 }, USHER_DO_CLONE, 0, USHER_SEEN_CREATING, NULL } },
+  { FORK, { "killed while it was forked", { RUNNING }, { HALF, .machine = USHER_MACHINE_RUNNING }, { 0 }, USHER_DO_DESTROY, 0, USHER_SEEN_CREATING,
+    NULL } },
+  { FORK, { "killed before its state was in", { RUNNING }, { HALF, .machine = USHER_MACHINE_PAUSED, .machine_why = "paused" }, { 0 },
+    USHER_DO_DESTROY, 0, USHER_SEEN_CREATING, NULL } },
+  { FORK, { "half forked, ended", { RUNNING }, { HALF, .machine = USHER_MACHINE_OFF }, { 0 }, USHER_DO_FORK, 0, USHER_SEEN_CREATING, NULL } },
+  { WAIT, { "half forked, the parent gone", { RUNNING }, { HALF, .machine = USHER_MACHINE_OFF }, { 0 }, USHER_DO_NOTHING, NOW + 5000,
+    USHER_SEEN_CREATING, "its parent boots" } },
+  { NEVER, { "half forked, and now it can't be", { RUNNING }, { HALF, .machine = USHER_MACHINE_OFF }, { 0 }, USHER_DO_CLONE, 0, USHER_SEEN_CREATING,
+    NULL } },
+  { FORK, { "a fork that ended starts cold", { RUNNING }, { OFF, .clone = USHER_CLONE_INSTANT }, { 0 }, USHER_DO_START, 0, USHER_SEEN_STARTING,
+    NULL } },
+  { FORK, { "a fork restarts as any", { RUNNING, .restart_revision = 1 }, { READY, .clone = USHER_CLONE_INSTANT }, { 0 }, USHER_DO_REBOOT, 0,
+    USHER_SEEN_STARTING, NULL } },
+  { FORK, { "to be stopped, half forked", { STOPPED }, { HALF, .machine = USHER_MACHINE_RUNNING }, { 0 }, USHER_DO_DESTROY, 0, USHER_SEEN_CREATING,
+    NULL } },
+  { FORK, { "end one half forked", { GONE }, { HALF, .machine = USHER_MACHINE_PAUSED, .machine_why = "paused" }, { 0 }, USHER_DO_DESTROY, 0,
+    USHER_SEEN_DELETING, NULL } },
+  { WAIT, { "end one that waits", { GONE }, { .known = TRUE }, { 0 }, USHER_DO_NOTHING, 0, USHER_SEEN_ABSENT, NULL } },
+  /* a fresh system */
+  { LINKED, { "fresh system wanted", { RUNNING, .system_revision = 2 }, { READY, .system_revision = 1 }, { 0 }, USHER_DO_SHUTDOWN, 0,
+    USHER_SEEN_STARTING, "it gets a fresh system" } },
+  { LINKED, { "the guest shuts down for it", { RUNNING, .system_revision = 2 }, { READY }, { .asked_shutdown_at = NOW - 1 }, USHER_DO_NOTHING,
+    NOW - 1 + GRACE, USHER_SEEN_STARTING, "it gets a fresh system" } },
+  { LINKED, { "the guest does not", { RUNNING, .system_revision = 2 }, { READY }, { .asked_shutdown_at = NOW - GRACE }, USHER_DO_DESTROY, 0,
+    USHER_SEEN_STARTING, "it gets a fresh system" } },
+  { LINKED, { "it is off: another disk", { RUNNING, .system_revision = 2 }, { OFF }, { 0 }, USHER_DO_CLONE, 0, USHER_SEEN_STARTING,
+    "it gets a fresh system" } },
+  { FORK, { "it is off: another fork", { RUNNING, .system_revision = 2 }, { OFF }, { 0 }, USHER_DO_FORK, 0, USHER_SEEN_STARTING,
+    "it gets a fresh system" } },
+  { WAIT, { "it is off, and waits", { RUNNING, .system_revision = 2 }, { OFF }, { 0 }, USHER_DO_NOTHING, NOW + 5000, USHER_SEEN_STARTING,
+    "its parent boots" } },
+  { LINKED, { "half replaced", { RUNNING, .system_revision = 2 }, { HALF, .starts = 3, .machine = USHER_MACHINE_OFF }, { 0 }, USHER_DO_CLONE, 0,
+    USHER_SEEN_STARTING, NULL } },
+  { LINKED, { "replaced", { RUNNING, .system_revision = 2 }, { OFF, .system_revision = 2, .start_reason = "fresh" }, { 0 }, USHER_DO_START, 0,
+    USHER_SEEN_STARTING, "fresh" } },
+  { LINKED, { "fresh system before anything was made", { RUNNING, .system_revision = 2 }, { .known = TRUE }, { 0 }, USHER_DO_CLONE, 0,
+    USHER_SEEN_CREATING, NULL } },
+  { LINKED, { "fresh system of a stopped one", { STOPPED, .system_revision = 2 }, { OFF }, { 0 }, USHER_DO_CLONE, 0, USHER_SEEN_STOPPED, NULL } },
+  { LINKED, { "fresh system of a damaged one", { RUNNING, .system_revision = 2 }, { OFF, .damage = "data disk gone" }, { 0 }, USHER_DO_NOTHING, 0,
+    USHER_SEEN_FAILED, "data disk gone" } },
+  { LINKED, { "fresh system and restart: one boot", { RUNNING, .system_revision = 1, .restart_revision = 1 }, { READY }, { 0 }, USHER_DO_SHUTDOWN, 0,
+    USHER_SEEN_STARTING, "it gets a fresh system" } },
+};
+
+static void
+check (const Row *row, UsherForkView fork)
+{
+  UsherPlanTime time = { NOW, NOW_S, GRACE };
+  const char *reason;
+  UsherPlan plan = usher_desktop_plan (&row->wanted, &row->facts, &row->tried, fork, time);
+  UsherSeenState seen = usher_desktop_seen (&row->wanted, &row->facts, &row->tried, fork, NOW_S, &reason);
+  if (plan.action != row->action || plan.again_ms != row->again_ms || seen != row->seen
+      || g_strcmp0 (reason, row->reason != NULL ? row->reason : "") != 0)
+    fail_msg ("%s: does %s (again %" G_GINT64_FORMAT "), seen %s «%s»", row->what, usher_action_name (plan.action), plan.again_ms,
+              usher_seen_state_name (seen), reason);
+}
+
 static void
 every_row (void **state)
 {
-  UsherPlanTime time = { NOW, NOW_S, GRACE };
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
-    {
-      const Row *row = &rows[i];
-      const char *reason;
-      UsherPlan plan = usher_desktop_plan (&row->wanted, &row->facts, &row->tried, time);
-      UsherSeenState seen = usher_desktop_seen (&row->wanted, &row->facts, &row->tried, NOW_S, &reason);
-      if (plan.action != row->action || plan.again_ms != row->again_ms || seen != row->seen
-          || g_strcmp0 (reason, row->reason != NULL ? row->reason : "") != 0)
-        fail_msg ("%s: does %s (again %" G_GINT64_FORMAT "), seen %s «%s»", row->what, usher_action_name (plan.action), plan.again_ms,
-                  usher_seen_state_name (seen), reason);
-    }
+    check (&rows[i], (UsherForkView) LINKED);
+}
+
+static void
+every_clone_row (void **state)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (clone_rows); i++)
+    check (&clone_rows[i].row, clone_rows[i].fork);
 }
 
 /* Whatever is seen, one that nobody speaks of is left alone and reported as it is. */
@@ -134,9 +203,10 @@ unspoken_ones_are_left_alone (void **state)
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       UsherTried tried = { 0 };
+      UsherForkView fork = { USHER_FORK_NOW, NULL };
       const char *reason;
-      assert_int_equal (usher_desktop_plan (NULL, &cases[i].facts, &tried, time).action, USHER_DO_NOTHING);
-      assert_int_equal (usher_desktop_seen (NULL, &cases[i].facts, &tried, NOW_S, &reason), cases[i].seen);
+      assert_int_equal (usher_desktop_plan (NULL, &cases[i].facts, &tried, fork, time).action, USHER_DO_NOTHING);
+      assert_int_equal (usher_desktop_seen (NULL, &cases[i].facts, &tried, fork, NOW_S, &reason), cases[i].seen);
     }
 }
 
@@ -156,6 +226,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (every_row),
+    cmocka_unit_test (every_clone_row),
     cmocka_unit_test (unspoken_ones_are_left_alone),
     cmocka_unit_test (pauses_grow_to_a_minute),
   };

@@ -42,7 +42,9 @@ record (void)
 {
   return (UsherDesktopRecord) { .name = (char *) "office-1", .template_name = (char *) "tiny", .template_version = 2, .vcpus = 1,
                                 .ram_mib = 256, .has_disk = TRUE, .ready = USHER_TEMPLATE_READY_RUNNING, .ready_timeout_s = 60,
-                                .starts = 3, .started_at = 1700000000, .restart_revision = 4, .reason = (char *) "crashed" };
+                                .starts = 3, .started_at = 1700000000, .restart_revision = 4, .reason = (char *) "crashed",
+                                .system_revision = 5, .data_gib = 10, .clone = USHER_CLONE_LINKED, .making = TRUE,
+                                .clone_reason = (char *) "no agent" };
 }
 
 static void
