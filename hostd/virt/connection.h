@@ -4,6 +4,9 @@
 #include <libvirt/virterror.h>
 #include "hostd/virt/virt.h"
 
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (virDomain, virDomainFree)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (virConnect, virConnectClose)
+
 /* A reference to the open connection (virConnectClose() it), opened anew if need be. */
 virConnectPtr usher_virt_connect (UsherVirt *virt, GError **error);
 
@@ -14,3 +17,6 @@ gboolean usher_virt_is_test (const UsherVirt *virt);
 
 /* Sets *error from libvirt's last error of this thread; `what` says what was tried. Returns FALSE. */
 gboolean usher_virt_failed (GError **error, const char *what);
+
+/* The domain `id` (virDomainFree() it); NULL and MISSING when there is none. */
+virDomainPtr usher_virt_lookup (UsherVirt *virt, const char *id, GError **error);

@@ -8,12 +8,10 @@
 
 #define AGENT_WAIT_S 3
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (virDomain, virDomainFree)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (virConnect, virConnectClose)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (virNetwork, virNetworkFree)
 
-static virDomainPtr
-lookup (UsherVirt *virt, const char *id, GError **error)
+virDomainPtr
+usher_virt_lookup (UsherVirt *virt, const char *id, GError **error)
 {
   g_autoptr (virConnect) connection = usher_virt_connect (virt, error);
   if (connection == NULL)
@@ -120,7 +118,7 @@ gboolean
 usher_virt_look (UsherVirt *virt, const char *id, UsherDomainFacts *out, GError **error)
 {
   g_autoptr (GError) problem = NULL;
-  g_autoptr (virDomain) domain = lookup (virt, id, &problem);
+  g_autoptr (virDomain) domain = usher_virt_lookup (virt, id, &problem);
   if (g_error_matches (problem, USHER_ERROR, USHER_ERROR_MISSING))
     {
       *out = (UsherDomainFacts) { .state = USHER_DOMAIN_NONE, .why = "" };
@@ -171,7 +169,7 @@ usher_virt_define (UsherVirt *virt, const UsherDomainSpec *spec, GError **error)
 static gboolean
 act (UsherVirt *virt, const char *id, int (*func) (virDomainPtr domain), const char *what, GError **error)
 {
-  g_autoptr (virDomain) domain = lookup (virt, id, error);
+  g_autoptr (virDomain) domain = usher_virt_lookup (virt, id, error);
   if (domain == NULL)
     return FALSE;
   return func (domain) >= 0 || usher_virt_failed (error, what);
@@ -263,7 +261,7 @@ usher_virt_undefine (UsherVirt *virt, const char *id, GError **error)
   GError *problem = NULL;
   if (!usher_virt_is_test (virt))
     flags |= VIR_DOMAIN_UNDEFINE_NVRAM | VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA;
-  g_autoptr (virDomain) domain = lookup (virt, id, &problem);
+  g_autoptr (virDomain) domain = usher_virt_lookup (virt, id, &problem);
   if (domain == NULL)
     return unless (FALSE, USHER_ERROR_MISSING, problem, error);
   return virDomainUndefineFlags (domain, flags) >= 0 || usher_virt_failed (error, "undefining the domain");
@@ -272,7 +270,7 @@ usher_virt_undefine (UsherVirt *virt, const char *id, GError **error)
 gboolean
 usher_virt_ping (UsherVirt *virt, const char *id, gboolean *out_answers, GError **error)
 {
-  g_autoptr (virDomain) domain = lookup (virt, id, error);
+  g_autoptr (virDomain) domain = usher_virt_lookup (virt, id, error);
   if (domain == NULL)
     return FALSE;
   char *answer = virDomainQemuAgentCommand (domain, "{\"execute\":\"guest-ping\"}", AGENT_WAIT_S, 0);
@@ -286,7 +284,7 @@ usher_virt_set_console (UsherVirt *virt, const char *id, const char *secret, gin
 {
   if (usher_virt_is_test (virt))
     return TRUE; /* its domains have no console that a secret could open */
-  g_autoptr (virDomain) domain = lookup (virt, id, error);
+  g_autoptr (virDomain) domain = usher_virt_lookup (virt, id, error);
   if (domain == NULL)
     return FALSE;
   char *xml = usher_domain_xml_graphics (secret, valid_until);
@@ -299,7 +297,7 @@ usher_virt_set_console (UsherVirt *virt, const char *id, const char *secret, gin
 gboolean
 usher_virt_set_run (UsherVirt *virt, const char *id, const UsherDomainRun *run, GError **error)
 {
-  g_autoptr (virDomain) domain = lookup (virt, id, error);
+  g_autoptr (virDomain) domain = usher_virt_lookup (virt, id, error);
   if (domain == NULL)
     return FALSE;
   g_autofree char *xml = usher_domain_xml_run (run);

@@ -3,6 +3,10 @@
 #include <string.h>
 
 #include "common/error.h"
+#include "hostd/clone/handover.h"
+
+/* For what a fork starts with (disk, USB, serial ports, random numbers) and what is plugged in later, some to spare. */
+#define HOT_PORTS 8
 
 static void add (GString *xml, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
@@ -53,13 +57,39 @@ usher_domain_xml_graphics (const char *secret, gint64 valid_until)
   return g_string_free (xml, FALSE);
 }
 
+/* The attributes of a run; see usher_domain_xml_run(). */
+static void
+add_run_attributes (GString *xml, const UsherDomainRun *run)
+{
+  add (xml, " start='%" G_GINT64_FORMAT "' started_at='%" G_GINT64_FORMAT "' ready='%d' console='%" G_GINT64_FORMAT "' forking='%d'",
+       run->start, run->started_at, run->ready, run->console_revision, run->forking);
+}
+
+/* A parent is nobody's desktop: it has a mark of its own. */
+static void
+add_metadata (GString *xml, const UsherDomainSpec *spec)
+{
+  gboolean parent = spec->hot != NULL && spec->hot->parent;
+  add (xml, "<metadata><usher:%s xmlns:usher='%s' deployment='%s'/>", parent ? "parent" : "desktop",
+       parent ? USHER_XML_PARENT_URI : USHER_XML_DESKTOP_URI, spec->deployment);
+  if (spec->run != NULL)
+    {
+      add (xml, "<" USHER_XML_RUN_PREFIX ":run xmlns:" USHER_XML_RUN_PREFIX "='" USHER_XML_RUN_URI "'");
+      add_run_attributes (xml, spec->run);
+      add (xml, "/>");
+    }
+  add (xml, "</metadata>");
+}
+
 static void
 add_head (GString *xml, const UsherDomainSpec *spec)
 {
-  add (xml, "<domain type='%s'><name>usher-%s</name><uuid>%s</uuid><title>%s</title>", spec->domain_type, spec->id, spec->id,
-       spec->name);
-  add (xml, "<metadata><usher:desktop xmlns:usher='" USHER_XML_DESKTOP_URI "' deployment='%s'/></metadata>",
-       spec->deployment);
+  gboolean parent = spec->hot != NULL && spec->hot->parent;
+  add (xml, "<domain type='%s'", spec->domain_type);
+  if (spec->hot != NULL)
+    add (xml, " xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'");
+  add (xml, "><name>usher-%s%s</name><uuid>%s</uuid><title>%s</title>", parent ? "parent-" : "", spec->id, spec->id, spec->name);
+  add_metadata (xml, spec);
   add (xml, "<memory unit='MiB'>%" G_GINT64_FORMAT "</memory><vcpu>%" G_GINT64_FORMAT "</vcpu>", spec->ram_mib, spec->vcpus);
 }
 
@@ -68,8 +98,8 @@ add_boot (GString *xml, const UsherDomainSpec *spec)
 {
   add (xml, "<os><type arch='x86_64' machine='%s'>hvm</type>", spec->machine);
   if (spec->kernel != NULL)
-    add (xml, "<kernel>%s</kernel><initrd>%s</initrd><cmdline>%s systemd.hostname=%s</cmdline>", spec->kernel, spec->initrd,
-         spec->cmdline, spec->name);
+    add (xml, "<kernel>%s</kernel><initrd>%s</initrd><cmdline>%s systemd.hostname=%s%s</cmdline>", spec->kernel, spec->initrd,
+         spec->cmdline, spec->name, spec->hot != NULL ? " memhp_default_state=online_movable" : "");
   else
     add (xml, "<boot dev='hd'/>");
   add (xml, "</os><features><acpi/><apic/></features>");
@@ -129,21 +159,64 @@ add_network (GString *xml, const UsherDomainSpec *spec)
        "<port isolated='yes'/></interface>", mac, spec->network); /* desktops do not reach each other */
 }
 
+char *
+usher_domain_xml_network (const UsherDomainSpec *spec)
+{
+  GString *xml = g_string_new (NULL);
+  add_network (xml, spec);
+  return g_string_free (xml, FALSE);
+}
+
+/* The program in QEMU's place, and every port there will ever be: parent and forks must agree on the whole bus. */
+static void
+add_hot_devices (GString *xml, const UsherDomainHot *hot)
+{
+  add (xml, "<emulator>%s</emulator><controller type='pci' index='0' model='pcie-root'/>", hot->emulator);
+  for (guint i = 1; i <= HOT_PORTS; i++)
+    add (xml, "<controller type='pci' index='%u' model='pcie-root-port'/>", i);
+}
+
+/* What libvirt has no words for. `-machine memory-backend` takes the place of the RAM that libvirt gives; its virtio-mem would
+ * need NUMA cells, which do not go together with that. */
+static void
+add_hot_arguments (GString *xml, const UsherDomainSpec *spec)
+{
+  const UsherDomainHot *hot = spec->hot;
+  add (xml, "<qemu:commandline><qemu:arg value='-object'/>"
+       "<qemu:arg value='memory-backend-file,id=hot,size=%" G_GINT64_FORMAT "M,mem-path=" USHER_HANDOVER_MEM_PATH ",share=%s,"
+       "x-use-canonical-path-for-ramblock-id=off'/>"
+       "<qemu:arg value='-machine'/><qemu:arg value='memory-backend=hot'/>", spec->ram_mib, hot->parent ? "on" : "off");
+  if (hot->elastic_mib > 0)
+    add (xml, "<qemu:arg value='-m'/><qemu:arg value='maxmem=%" G_GINT64_FORMAT "M,slots=2'/><qemu:arg value='-object'/>"
+         "<qemu:arg value='memory-backend-ram,id=elastic,size=%" G_GINT64_FORMAT "M,reserve=off,"
+         "x-use-canonical-path-for-ramblock-id=off'/><qemu:arg value='-device'/>"
+         "<qemu:arg value='virtio-mem-pci,id=vmem0,memdev=elastic,requested-size=0,block-size=2M,bus=pcie.0,addr=0x10'/>",
+         spec->ram_mib + hot->elastic_mib + 1024, hot->elastic_mib);
+  if (!hot->parent)
+    add (xml, "<qemu:arg value='-incoming'/><qemu:arg value='defer'/>");
+  add (xml, "<qemu:env name='" USHER_HANDOVER_SOCKET_ENV "' value='%s'/><qemu:env name='" USHER_HANDOVER_TICKET_ENV "' value='%s'/>"
+       "</qemu:commandline>", hot->socket, hot->ticket);
+}
+
 static void
 add_devices (GString *xml, const UsherDomainSpec *spec)
 {
   add (xml, "<devices>");
+  if (spec->hot != NULL)
+    add_hot_devices (xml, spec->hot);
   add_disk (xml, spec);
-  if (spec->data != NULL)
+  if (spec->data != NULL && spec->hot == NULL)
     add_data_disk (xml, spec->data);
-  add_network (xml, spec);
+  if (spec->hot == NULL)
+    add_network (xml, spec);
   add (xml, "<controller type='usb' model='qemu-xhci'/>"
        "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
        "<channel type='spicevmc'><target type='virtio' name='com.redhat.spice.0'/></channel>"
        "<redirdev bus='usb' type='spicevmc'/><redirdev bus='usb' type='spicevmc'/>"
        "<input type='tablet' bus='usb'/><sound model='ich9'/><audio id='1' type='spice'/>"
-       "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>"
-       "<memballoon model='virtio' freePageReporting='on'><stats period='5'/></memballoon>");
+       "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>");
+  add (xml, spec->hot != NULL ? "<memballoon model='none'/>"
+                             : "<memballoon model='virtio' freePageReporting='on'><stats period='5'/></memballoon>");
   add (xml, "<serial type='file'><source path='%s' append='on'/><target port='0'/></serial>", spec->serial_log);
   add (xml, "<video><model type='%s'/></video>", spec->video);
   add_graphics (xml, spec->first_secret, 1);
@@ -161,6 +234,8 @@ usher_domain_xml (const UsherDomainSpec *spec)
     {
       add_boot (xml, spec);
       add_devices (xml, spec);
+      if (spec->hot != NULL)
+        add_hot_arguments (xml, spec);
     }
   add (xml, "</domain>");
   return g_string_free (xml, FALSE);
@@ -169,8 +244,10 @@ usher_domain_xml (const UsherDomainSpec *spec)
 char *
 usher_domain_xml_run (const UsherDomainRun *run)
 {
-  return g_strdup_printf ("<run start='%" G_GINT64_FORMAT "' started_at='%" G_GINT64_FORMAT "' ready='%d' console='%" G_GINT64_FORMAT
-                          "' forking='%d'/>", run->start, run->started_at, run->ready, run->console_revision, run->forking);
+  GString *xml = g_string_new ("<run");
+  add_run_attributes (xml, run);
+  add (xml, "/>");
+  return g_string_free (xml, FALSE);
 }
 
 /* ---- reading ---- */

@@ -9,6 +9,8 @@
 #define USHER_XML_DESKTOP_URI "urn:usher:desktop:1"
 #define USHER_XML_RUN_URI "urn:usher:run:1"
 #define USHER_XML_RUN_PREFIX "usher-run"
+/* A parent of instant clones, which is no desktop. */
+#define USHER_XML_PARENT_URI "urn:usher:parent:1"
 
 /* By it the guest finds its data disk: /dev/disk/by-id/virtio-usher-data, /sys/block/vdX/serial. */
 #define USHER_XML_DATA_SERIAL "usher-data"
@@ -19,12 +21,12 @@ typedef struct {
   gint64 started_at;       /* Unix seconds */
   gboolean ready;          /* its readiness rule held once since */
   gint64 console_revision; /* the console secret in force; 0 none */
-  gboolean forking;        /* a fork that is not finished: paused without its state, or without an identity. Of no use to anybody
-                            * but who is making it: resuming is wrong, destroying is right */
+  gboolean forking;        /* a fork that is not finished: paused without its state, or without an identity. Of no use but
+                            * to who is making it: resuming is wrong, destroying is right */
 } UsherDomainRun;
 
-/* What makes a domain hot: the parent of instant clones, or a fork of one. Both get no balloon (it would punch holes into what all
- * share), no network card and no data disk (plugged into a fork once it runs), spare ports for these, and virtio-mem. */
+/* What makes a domain hot: the parent of instant clones, or a fork of one. Both get no balloon (it would punch holes into
+ * what all share), no network card and no data disk (plugged into a fork once it runs), spare ports for these, and virtio-mem. */
 typedef struct {
   gboolean parent;      /* its RAM is golden RAM in the making; FALSE: a private view of it, and it waits for its state */
   const char *emulator; /* path of usher-emulator */
@@ -43,14 +45,14 @@ typedef struct {
   const char *video;       /* qxl | virtio | vga */
   const char *kernel, *initrd, *cmdline; /* kernel NULL: the disk boots */
   const char *disk, *base; /* overlay and its backing file; both NULL: no disk */
-  const char *base_below;  /* the backing file of `base`, when that is itself an overlay: a frozen parent's disk; NULL: it is none */
+  const char *base_below;  /* the backing file of `base`, when that is an overlay itself (a frozen parent's disk); or NULL */
   const char *data;        /* data disk, whose serial number in the guest is USHER_XML_DATA_SERIAL; NULL: none */
   const char *serial_log;
   const char *network;     /* libvirt network; NULL: none, and no network card */
   const char *first_secret; /* nobody learns it, and it has expired already */
   gint64 vcpus, ram_mib;
   const UsherDomainHot *hot; /* NULL: an ordinary (linked) clone */
-  const UsherDomainRun *run; /* noted on it from the start; NULL: nothing. For hot ones, whose definition is the live one */
+  const UsherDomainRun *run; /* noted on it from the start; NULL: nothing. For forks, whose XML is that of one run */
 } UsherDomainSpec;
 
 /* The whole <domain>; owned by the caller. */
@@ -63,6 +65,9 @@ char *usher_domain_xml_graphics (const char *secret, gint64 valid_until);
 /* The <disk> element of a data disk alone, as usher_domain_xml() writes it: for plugging it into a live domain.
  * Owned by the caller. */
 char *usher_domain_xml_data_disk (const char *data);
+
+/* The <interface> element alone, as usher_domain_xml() writes it; "" when `spec` has no network. Owned by the caller. */
+char *usher_domain_xml_network (const UsherDomainSpec *spec);
 
 char *usher_domain_xml_run (const UsherDomainRun *run);
 

@@ -19,5 +19,8 @@ gboolean usher_virt_plug_devices (UsherVirt *virt, const UsherDomainSpec *spec, 
 /* Processor time the domain has used, in nanoseconds. CONFLICT when it does not run. */
 gboolean usher_virt_cpu_time (UsherVirt *virt, const char *id, gint64 *out_ns, GError **error);
 
+/* The version of the QEMU that guests here run in, as libvirt counts it. */
+gboolean usher_virt_qemu_version (UsherVirt *virt, gint64 *out, GError **error);
+
 /* Why the live domain cannot be live-migrated as it is; NULL: nothing known stands in the way. Owned by the caller. */
 gboolean usher_virt_migrate_check (UsherVirt *virt, const char *id, char **out_obstacle, GError **error);

@@ -26,6 +26,7 @@ OWNERS = {
     r"sodium": ["common/", "broker/", "gateway/"],
     r"yaml\.h": ["ctl/"],
     r"seccomp\.h|linux/seccomp": ["common/relay/", "common/image/"],
+    r"systemd/": ["hostd/clone/"],
     r"cmocka\.h": [],
     r"sys/epoll\.h": ["common/relay/"],
 }
