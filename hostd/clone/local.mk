@@ -23,6 +23,11 @@ pkglibexec_PROGRAMS = usher-emulator
 usher_emulator_SOURCES = hostd/clone/emulator.c hostd/clone/emulator.h hostd/clone/emulator_main.c hostd/clone/handover.h
 usher_emulator_CFLAGS = $(AM_CFLAGS)
 
+UNIT_TESTS += tests/unit/hostd/clone-test
+tests_unit_hostd_clone_test_SOURCES = tests/unit/hostd/clone-test.c hostd/clone/emulator.c
+tests_unit_hostd_clone_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_hostd_clone_test_LDADD = $(HOSTD_LIBS) $(CMOCKA_LIBS)
+
 # What the integration tests tell to fork desktops without the rest of the daemon.
 check_PROGRAMS += tests/integration/hostd/clone-driver
 tests_integration_hostd_clone_driver_SOURCES = tests/integration/hostd/clone_driver.c

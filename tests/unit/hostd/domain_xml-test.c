@@ -90,6 +90,59 @@ variations (void **state)
   has_not (test, "first");
 }
 
+static const UsherDomainHot hot = { .emulator = "/usr/libexec/usher/usher-emulator", .socket = "/s/golden.sock", .ticket = "tick<et",
+                                    .elastic_mib = 3072 };
+
+/* Parent and forks agree on the machine; what they differ in is here. */
+static void
+a_fork (void **state)
+{
+  UsherDomainRun run = { .start = 1, .started_at = 1700000000, .forking = TRUE };
+  UsherDomainSpec from = spec ();
+  from.base = "/b/base.qcow2";
+  from.base_below = "/t/disk.qcow2";
+  from.network = "default";
+  from.data = "/d/data.qcow2";
+  from.hot = &hot;
+  from.run = &run;
+  g_autofree char *xml = write_xml (&from);
+  static const char *const parts[] = {
+    "<emulator>/usr/libexec/usher/usher-emulator</emulator>", "mem-path=/proc/self/fd/200,share=off", "memory-backend=hot",
+    "<qemu:arg value='-incoming'/><qemu:arg value='defer'/>", "<memballoon model='none'/>", "virtio-mem-pci,id=vmem0", "size=3072M",
+    "<qemu:env name='USHER_GOLDEN_SOCKET' value='/s/golden.sock'/>", "value='tick&lt;et'", "memhp_default_state=online_movable",
+    "<source file='/b/base.qcow2'><seclabel model='dac' relabel='no'/></source><backingStore type='file'><format type='qcow2'/>"
+    "<source file='/t/disk.qcow2'><seclabel model='dac' relabel='no'/></source><backingStore/></backingStore></backingStore>",
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS (parts); i++)
+    has (xml, parts[i]);
+  has_not (xml, "<interface"); /* plugged once it runs: the card's address would travel with the state */
+  has_not (xml, "/d/data.qcow2");
+  UsherDomainReading reading;
+  assert_true (usher_domain_xml_read (xml, "dep", &reading, NULL));
+  assert_true (reading.run.forking);
+  assert_int_equal (reading.run.start, 1);
+  g_autofree char *card = usher_domain_xml_network (&from);
+  assert_true (g_str_has_prefix (card, "<interface type='network'>"));
+}
+
+static void
+a_parent (void **state)
+{
+  UsherDomainHot parent = hot;
+  UsherDomainSpec from = spec ();
+  UsherDomainReading reading;
+  parent.parent = TRUE;
+  from.hot = &parent;
+  g_autofree char *xml = usher_domain_xml (&from);
+  assert_true (usher_domain_xml_read (xml, "dep", &reading, NULL));
+  assert_false (reading.ours); /* nobody's desktop */
+  has (xml, "mem-path=/proc/self/fd/200,share=on");
+  has (xml, "<name>usher-parent-" ID "</name>");
+  has_not (xml, "-incoming");
+  g_autofree char *card = usher_domain_xml_network (&from);
+  assert_string_equal (card, "");
+}
+
 static void
 nothing_leaves_its_place (void **state)
 {
@@ -124,7 +177,7 @@ only_our_deployments_are_ours (void **state)
 static void
 a_run_is_read_back (void **state)
 {
-  UsherDomainRun run = { .start = 3, .started_at = 1700000000, .ready = TRUE, .console_revision = 9 };
+  UsherDomainRun run = { .start = 3, .started_at = 1700000000, .ready = TRUE, .console_revision = 9, .forking = TRUE };
   g_autofree char *element = usher_domain_xml_run (&run);
   /* as libvirt gives it back */
   g_autoptr (GString) xml = g_string_new (element);
@@ -137,6 +190,7 @@ a_run_is_read_back (void **state)
   assert_int_equal (reading.run.started_at, run.started_at);
   assert_int_equal (reading.run.ready, run.ready);
   assert_int_equal (reading.run.console_revision, run.console_revision);
+  assert_int_equal (reading.run.forking, run.forking);
   assert_int_equal (reading.spice_port, 5907);
 }
 
@@ -183,6 +237,7 @@ main (void)
     cmocka_unit_test (nothing_leaves_its_place), cmocka_unit_test (only_our_deployments_are_ours),
     cmocka_unit_test (a_run_is_read_back),       cmocka_unit_test (odd_xml),
     cmocka_unit_test (graphics_keeps_sessions),  cmocka_unit_test (macs_are_stable_and_differ),
+    cmocka_unit_test (a_fork),                   cmocka_unit_test (a_parent),
   };
   return cmocka_run_group_tests_name ("hostd/domain_xml", tests, NULL, NULL);
 }
