@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "hostd/clone/fork.h"
 #include "hostd/storage/console_file.h"
+#include "hostd/storage/overlay.h"
 
 /* What the action knows beside its job: the state it found. */
 typedef struct {
@@ -155,7 +156,7 @@ record_start (Work *work, GError **error)
 typedef struct {
   UsherDomainSpec spec;
   char secret[USHER_TOKEN_SIZE];
-  char *disk, *data, *serial, *network;
+  char *disk, *data, *serial, *network, *base, *base_below;
 } Definition;
 
 static void
@@ -165,6 +166,8 @@ definition_clear (Definition *definition)
   g_free (definition->data);
   g_free (definition->serial);
   g_free (definition->network);
+  g_free (definition->base);
+  g_free (definition->base_below);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Definition, definition_clear)
 
@@ -194,12 +197,28 @@ describe (Work *work, const UsherDesktopRecord *record, const UsherTemplateFiles
   };
 }
 
+/* What its disk stands on, as the disk itself says: the template's disk, or with one that was forked the frozen disk of its parent, which
+ * stands on that. Any other answer would have the guest read another disk. */
+static gboolean
+find_bases (Definition *definition, GError **error)
+{
+  if (definition->disk == NULL)
+    return TRUE;
+  if (!usher_overlay_read_base (definition->disk, &definition->base, error)
+      || (definition->base != NULL && !usher_overlay_read_base (definition->base, &definition->base_below, error)))
+    return FALSE;
+  definition->spec.base = definition->base;
+  definition->spec.base_below = definition->base_below;
+  return TRUE;
+}
+
 static gboolean
 define (Work *work, const UsherTemplateFiles *files, GError **error)
 {
   g_auto (Definition) definition = { 0 };
   describe (work, work->files.record, files, &definition);
-  definition.spec.base = definition.disk != NULL ? files->disk : NULL;
+  if (!find_bases (&definition, error))
+    return FALSE;
   return usher_virt_define (work->ground->virt, &definition.spec, error);
 }
 

@@ -128,7 +128,10 @@ add_disk (GString *xml, const UsherDomainSpec *spec)
     return;
   add (xml, "<disk type='file' device='disk'><driver name='qemu' type='qcow2' discard='unmap' detect_zeroes='unmap'/>"
        "<source file='%s'/>", spec->disk);
-  add_backing (xml, spec->base, spec->base_below);
+  if (spec->base != NULL)
+    add_backing (xml, spec->base, spec->base_below);
+  else
+    add (xml, "<backingStore/>");
   add (xml, "<target dev='vda' bus='virtio'/></disk>");
 }
 
