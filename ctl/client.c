@@ -7,12 +7,14 @@
 #include <string.h>
 
 #define TIMEOUT_S 60
+#define DOWNLOAD_PIECE (256 * 1024)
 #define COOKIE "usher_session="
 
 struct _UsherClient {
   SoupSession *session;
   char *base; /* https://HOST:PORT/api/v1 */
   char *token;
+  GCancellable *cancellable; /* may be NULL */
 };
 
 void
@@ -83,21 +85,15 @@ usher_client_path (const char *first, ...)
 }
 
 static SoupMessage *
-make_message (UsherClient *client, const char *method, const char *path, const json_t *body)
+new_message (UsherClient *client, const char *method, const char *path)
 {
   g_autofree char *uri = g_strconcat (client->base, path, NULL);
   SoupMessage *message = soup_message_new (method, uri);
-  SoupMessageHeaders *headers = soup_message_get_request_headers (message);
 
   soup_message_add_flags (message, SOUP_MESSAGE_NO_REDIRECT);
   if (client->token != NULL) {
     g_autofree char *cookie = g_strconcat (COOKIE, client->token, NULL);
-    soup_message_headers_replace (headers, "Cookie", cookie);
-  }
-  if (strcmp (method, "GET") != 0) {
-    g_autofree char *line = body != NULL ? usher_json_to_line (body) : g_strdup ("");
-    g_autoptr (GBytes) bytes = g_bytes_new (line, strlen (line));
-    soup_message_set_request_body_from_bytes (message, "application/json", bytes);
+    soup_message_headers_replace (soup_message_get_request_headers (message), "Cookie", cookie);
   }
   return message;
 }
@@ -157,21 +153,28 @@ fail_as_told (guint status, const json_t *body, GError **error)
   return FALSE;
 }
 
-gboolean
-usher_client_call (UsherClient *client, const char *method, const char *path, const json_t *body,
-                   UsherAnswer *out_answer, GError **error)
+static gboolean
+fail_without_answer (UsherClient *client, GError *problem, GError **error)
 {
-  g_autoptr (SoupMessage) message = make_message (client, method, path, body);
+  if (g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
+    g_propagate_error (error, problem);
+    return FALSE;
+  }
+  g_set_error (error, USHER_ERROR, USHER_ERROR_UNAVAILABLE, "%s: %s", client->base, problem->message);
+  g_error_free (problem);
+  return FALSE;
+}
+
+/* `bytes` may be NULL with `problem` (taken). */
+static gboolean
+take_answer (UsherClient *client, SoupMessage *message, GBytes *bytes, GError *problem, UsherAnswer *out_answer, GError **error)
+{
   SoupMessageHeaders *headers = soup_message_get_response_headers (message);
-  g_autoptr (GError) problem = NULL;
-  g_autoptr (GBytes) bytes = soup_session_send_and_read (client->session, message, NULL, &problem);
   const char *data;
   gsize length;
 
-  if (bytes == NULL) {
-    g_set_error (error, USHER_ERROR, USHER_ERROR_UNAVAILABLE, "%s: %s", client->base, problem->message);
-    return FALSE;
-  }
+  if (bytes == NULL)
+    return fail_without_answer (client, problem, error);
   data = g_bytes_get_data (bytes, &length);
   out_answer->status = soup_message_get_status (message);
   out_answer->text = g_strndup (data != NULL ? data : "", length);
@@ -184,12 +187,116 @@ usher_client_call (UsherClient *client, const char *method, const char *path, co
   return TRUE;
 }
 
+gboolean
+usher_client_call (UsherClient *client, const char *method, const char *path, const json_t *body,
+                   UsherAnswer *out_answer, GError **error)
+{
+  g_autoptr (SoupMessage) message = new_message (client, method, path);
+  g_autoptr (GBytes) bytes = NULL;
+  GError *problem = NULL;
+
+  if (strcmp (method, "GET") != 0) {
+    g_autofree char *line = body != NULL ? usher_json_to_line (body) : g_strdup ("");
+    g_autoptr (GBytes) octets = g_bytes_new (line, strlen (line));
+    soup_message_set_request_body_from_bytes (message, "application/json", octets);
+  }
+  bytes = soup_session_send_and_read (client->session, message, client->cancellable, &problem);
+  return take_answer (client, message, bytes, problem, out_answer, error);
+}
+
+gboolean
+usher_client_put (UsherClient *client, const char *path, GBytes *octets, UsherAnswer *out_answer, GError **error)
+{
+  g_autoptr (SoupMessage) message = new_message (client, "PUT", path);
+  g_autoptr (GBytes) bytes = NULL;
+  GError *problem = NULL;
+
+  soup_message_set_request_body_from_bytes (message, "application/octet-stream", octets);
+  bytes = soup_session_send_and_read (client->session, message, client->cancellable, &problem);
+  return take_answer (client, message, bytes, problem, out_answer, error);
+}
+
+/* The whole body of an error's answer is small: read it and say it. */
+static gboolean
+fail_download (UsherClient *client, SoupMessage *message, GInputStream *stream, GError **error)
+{
+  g_autofree char *text = g_malloc (64 * 1024);
+  gsize length = 0;
+  json_auto_t *body = NULL;
+
+  g_input_stream_read_all (stream, text, 64 * 1024, &length, client->cancellable, NULL);
+  body = usher_json_parse (text, length, "the answer", NULL);
+  return fail_as_told (soup_message_get_status (message), body, error);
+}
+
+/* Whether the answer begins at `offset`. */
+static gboolean
+begins_at (SoupMessage *message, guint64 offset)
+{
+  goffset start = -1, end, total;
+
+  if (soup_message_get_status (message) == SOUP_STATUS_OK)
+    return offset == 0;
+  return soup_message_headers_get_content_range (soup_message_get_response_headers (message), &start, &end, &total) &&
+         start >= 0 && (guint64) start == offset;
+}
+
+static gboolean
+pass_on (UsherClient *client, GInputStream *stream, UsherClientSink sink, gpointer user_data, GError **error)
+{
+  g_autofree guint8 *buffer = g_malloc (DOWNLOAD_PIECE);
+  GError *problem = NULL;
+  gssize got;
+
+  while ((got = g_input_stream_read (stream, buffer, DOWNLOAD_PIECE, client->cancellable, &problem)) > 0)
+    if (!sink (buffer, (gsize) got, user_data, error))
+      return FALSE;
+  return got == 0 || fail_without_answer (client, problem, error);
+}
+
+gboolean
+usher_client_download (UsherClient *client, const char *path, guint64 offset, UsherClientSink sink, gpointer user_data,
+                       GError **error)
+{
+  g_autoptr (SoupMessage) message = new_message (client, "GET", path);
+  g_autoptr (GInputStream) stream = NULL;
+  GError *problem = NULL;
+
+  if (offset > 0)
+    soup_message_headers_set_range (soup_message_get_request_headers (message), (goffset) offset, -1);
+  stream = soup_session_send (client->session, message, client->cancellable, &problem);
+  if (stream == NULL)
+    return fail_without_answer (client, problem, error);
+  if (!SOUP_STATUS_IS_SUCCESSFUL (soup_message_get_status (message)))
+    return fail_download (client, message, stream, error);
+  if (begins_at (message, offset))
+    return pass_on (client, stream, sink, user_data, error);
+  g_set_error (error, USHER_ERROR, USHER_ERROR_CONFLICT, "the server does not give %s from byte %" G_GUINT64_FORMAT " on", path,
+               offset);
+  return FALSE;
+}
+
+void
+usher_client_watch (UsherClient *client, GCancellable *cancellable, guint timeout_s)
+{
+  g_set_object (&client->cancellable, cancellable);
+  soup_session_set_timeout (client->session, timeout_s > 0 ? timeout_s : TIMEOUT_S);
+}
+
+gboolean
+usher_client_may_pass (const GError *error)
+{
+  return g_error_matches (error, USHER_ERROR, USHER_ERROR_UNAVAILABLE) || g_error_matches (error, USHER_ERROR, USHER_ERROR_BUSY) ||
+         g_error_matches (error, USHER_ERROR, USHER_ERROR_THROTTLED);
+}
+
 void
 usher_client_free (UsherClient *client)
 {
   if (client == NULL)
     return;
   g_clear_object (&client->session);
+  g_clear_object (&client->cancellable);
   g_free (client->base);
   g_free (client->token);
   g_free (client);

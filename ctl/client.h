@@ -1,6 +1,6 @@
 /* The gateway's (or, through the broker's unix socket, the broker's) HTTP API, one call at a time. */
 #pragma once
-#include <glib.h>
+#include <gio/gio.h>
 #include <jansson.h>
 
 typedef struct _UsherClient UsherClient;
@@ -26,6 +26,23 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (UsherAnswer, usher_answer_clear)
  * is set on failure too. */
 gboolean usher_client_call (UsherClient *client, const char *method, const char *path, const json_t *body,
                             UsherAnswer *out_answer, GError **error);
+
+/* As usher_client_call() with PUT, the body octets as they are. Repeating it is the caller's business. */
+gboolean usher_client_put (UsherClient *client, const char *path, GBytes *octets, UsherAnswer *out_answer, GError **error);
+
+/* Takes a piece of what is downloaded; FALSE ends it with that error. */
+typedef gboolean (*UsherClientSink) (const guint8 *data, gsize length, gpointer user_data, GError **error);
+
+/* GET of the octets of `path` from `offset` on, handed to `sink` piece by piece. CONFLICT: the server does not give
+ * it from there. Otherwise errors are as usher_client_call()'s. */
+gboolean usher_client_download (UsherClient *client, const char *path, guint64 offset, UsherClientSink sink,
+                                gpointer user_data, GError **error);
+
+/* From now on calls end with G_IO_ERROR_CANCELLED when it is cancelled, and wait `timeout_s` for an answer (0: as before). */
+void usher_client_watch (UsherClient *client, GCancellable *cancellable, guint timeout_s);
+
+/* Whether it may go better a little later: no answer, or the server said so. */
+gboolean usher_client_may_pass (const GError *error);
 
 /* ("records", "pool", "a b", NULL) → "/records/pool/a%20b"; owned by the caller. */
 char *usher_client_path (const char *first, ...) G_GNUC_NULL_TERMINATED;

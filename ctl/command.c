@@ -1,6 +1,7 @@
 #include "ctl/command.h"
 #include "common/error.h"
 #include "config.h"
+#include "ctl/interrupt.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -28,6 +29,22 @@ const UsherCommand usher_commands[] = {
     "remote-viewer, which holds the ticket: it is good for seconds, and once.",
     1, 1, "vv client timeout", TRUE, usher_ctl_connect },
   { "restart", "DESKTOP", "Restart one of your own desktops, by name or id", NULL, 1, 1, "", TRUE, usher_ctl_restart },
+  { "template build", "RECIPE", "Make a version of a template with a recipe, and upload it",
+    "RECIPE is one of those that come with Usher (debian-desktop, tiny), or a recipe's folder (with a slash in its name).\n"
+    "Most must be run as root. Without --cache everything is made anew in a private folder, which is removed.",
+    1, 1, "cache rebuild note publish", TRUE, usher_ctl_template_build },
+  { "template import", "IMAGE|FOLDER", "Upload a disk image, or a recipe's result, as a template's version",
+    "IMAGE is a qcow2, raw, vmdk, vhdx or vpc image. It is looked at and converted by a confined process; what refers to\n"
+    "other files or is encrypted is refused. FOLDER holds manifest.json and the files it names, as recipes and\n"
+    "template export write them. Interrupted, the same command goes on with the upload.",
+    1, 1, "name kernel initrd cmdline guest firmware vcpus ram-mib ready manifest note publish", TRUE, usher_ctl_template_import },
+  { "template versions", "NAME", "List the versions of a template", NULL, 1, 1, "", TRUE, usher_ctl_template_versions },
+  { "template publish", "NAME VERSION", "Give pools that name no version this one", NULL, 2, 2, "", TRUE, usher_ctl_template_publish },
+  { "template rollback", "NAME", "Publish the version again that was published before", NULL, 1, 1, "", TRUE, usher_ctl_template_rollback },
+  { "template retire", "NAME VERSION", "Let nobody use a version any more; its files go", NULL, 2, 2, "", TRUE, usher_ctl_template_retire },
+  { "template export", "NAME VERSION FOLDER", "Download a version",
+    "What is there already is kept: the same command goes on where it stopped. Checksums are compared at the end.",
+    3, 3, "", TRUE, usher_ctl_template_export },
   { "completion", "bash|zsh", "Print a completion script for a shell",
     "  source <(usherctl completion bash)", 1, 1, "", FALSE, usher_ctl_completion },
   { .name = NULL },
@@ -65,6 +82,8 @@ usher_ctl_kind (const char *text, GError **error)
 static int
 exit_status (const GError *error)
 {
+  if (usher_interrupt_signal () != 0)
+    return 128 + usher_interrupt_signal ();
   if (error->domain == misuse_quark () || error->domain == G_OPTION_ERROR)
     return 2;
   switch (usher_error_code (error)) {
@@ -77,12 +96,14 @@ exit_status (const GError *error)
   }
 }
 
+/* `group`: only the commands whose names begin with it («template »); NULL all. */
 static void
-print_overview (FILE *out)
+print_overview (FILE *out, const char *group)
 {
-  fputs ("Usage: usherctl COMMAND [OPTION…] [ARGUMENT…]\n\nCommands:\n", out);
+  fprintf (out, "Usage: usherctl %sCOMMAND [OPTION…] [ARGUMENT…]\n\nCommands:\n", group != NULL ? group : "");
   for (const UsherCommand *c = usher_commands; c->name != NULL; c++)
-    fprintf (out, "  %-11s %-15s %s\n", c->name, c->arguments, c->summary);
+    if (group == NULL || g_str_has_prefix (c->name, group))
+      fprintf (out, "  %-18s %-19s %s\n", c->name, c->arguments, c->summary);
   fputs ("\nusherctl COMMAND --help says more. Exit status: 0 done, 1 refused or failed, 2 wrong command line,\n"
          "3 could not find out (no answer, or the server could not find out itself).\n",
          out);
@@ -115,6 +136,20 @@ parse_options (UsherCtl *ctl, const UsherCommand *command, int *argc, char ***ar
     { "client", 0, 0, G_OPTION_ARG_STRING, &o->client, "browser or spice (the default)", "KIND" },
     { "timeout", 0, 0, G_OPTION_ARG_INT, &o->timeout_s, "Wait no longer", "SECONDS" },
     { "limit", 0, 0, G_OPTION_ARG_INT, &o->limit, "So many of the newest (audit)", "N" },
+    { "cache", 0, 0, G_OPTION_ARG_FILENAME, &o->cache, "Where versions and downloads are kept for the next time", "FOLDER" },
+    { "rebuild", 0, 0, G_OPTION_ARG_NONE, &o->rebuild, "Make a new version although the recipe is the same", NULL },
+    { "name", 0, 0, G_OPTION_ARG_STRING, &o->name, "The template's name", "NAME" },
+    { "kernel", 0, 0, G_OPTION_ARG_FILENAME, &o->kernel, "Boot this Linux kernel, not the disk", "FILE" },
+    { "initrd", 0, 0, G_OPTION_ARG_FILENAME, &o->initrd, "With this initial RAM disk", "FILE" },
+    { "cmdline", 0, 0, G_OPTION_ARG_STRING, &o->cmdline, "And this command line", "TEXT" },
+    { "guest", 0, 0, G_OPTION_ARG_STRING, &o->guest, "linux (the default), windows or other", "KIND" },
+    { "firmware", 0, 0, G_OPTION_ARG_STRING, &o->firmware, "bios (the default) or uefi", "KIND" },
+    { "vcpus", 0, 0, G_OPTION_ARG_INT, &o->vcpus, "What a desktop usually gets (2)", "N" },
+    { "ram-mib", 0, 0, G_OPTION_ARG_INT, &o->ram_mib, "And how much memory (2048)", "N" },
+    { "ready", 0, 0, G_OPTION_ARG_STRING, &o->ready, "agent: when the guest agent answers; running: when it runs", "RULE" },
+    { "manifest", 0, 0, G_OPTION_ARG_FILENAME, &o->manifest, "Everything else, as YAML or JSON (templates' manifest.json)", "FILE" },
+    { "note", 0, 0, G_OPTION_ARG_STRING, &o->note, "What changed, for people", "TEXT" },
+    { "publish", 0, 0, G_OPTION_ARG_NONE, &o->publish, "Publish it at once", NULL },
     { .long_name = NULL },
   };
   g_autofree GOptionEntry *entries = select_options (all, command->options);
@@ -177,7 +212,9 @@ static void
 clear (UsherCtl *ctl)
 {
   UsherCtlOptions *o = &ctl->options;
-  char *texts[] = { o->server, o->ca_file, o->output_text, o->file, o->password_file, o->vv_file, o->client };
+  char *texts[] = { o->server, o->ca_file, o->output_text, o->file,    o->password_file, o->vv_file, o->client, o->name,
+                    o->kernel, o->initrd,  o->cmdline,     o->guest,   o->firmware,      o->ready,   o->note,   o->manifest,
+                    o->cache };
 
   for (gsize i = 0; i < G_N_ELEMENTS (texts); i++)
     g_free (texts[i]);
@@ -201,24 +238,69 @@ run_command (const UsherCommand *command, int argc, char **argv)
   return exit_status (error);
 }
 
+static gboolean
+is_help (const char *word)
+{
+  return strcmp (word, "--help") == 0 || strcmp (word, "-h") == 0 || strcmp (word, "help") == 0;
+}
+
+/* The command that the first one or two words name; *out_words is how many. */
+static const UsherCommand *
+find_command (int argc, char **argv, int *out_words)
+{
+  g_autofree char *two = argc > 2 ? g_strdup_printf ("%s %s", argv[1], argv[2]) : NULL;
+
+  for (const UsherCommand *c = usher_commands; c->name != NULL; c++) {
+    *out_words = strchr (c->name, ' ') != NULL ? 2 : 1;
+    if (g_strcmp0 (c->name, *out_words == 2 ? two : argv[1]) == 0)
+      return c;
+  }
+  return NULL;
+}
+
+/* "template " for «usherctl template …» when the second word names nothing; NULL: there is no such group. */
+static char *
+find_group (const char *name)
+{
+  g_autofree char *group = g_strconcat (name, " ", NULL);
+
+  for (const UsherCommand *c = usher_commands; c->name != NULL; c++)
+    if (g_str_has_prefix (c->name, group))
+      return g_steal_pointer (&group);
+  return NULL;
+}
+
+static int
+no_command (int argc, char **argv)
+{
+  g_autofree char *group = argc > 1 ? find_group (argv[1]) : NULL;
+
+  if (group != NULL && argc > 2 && is_help (argv[2])) {
+    print_overview (stdout, group);
+    return 0;
+  }
+  if (group != NULL && argc > 2)
+    fprintf (stderr, "usherctl: there is no command «%s%s»\n\n", group, argv[2]);
+  else if (group == NULL && argc > 1 && *argv[1] != '\0')
+    fprintf (stderr, "usherctl: there is no command «%s»\n\n", argv[1]);
+  print_overview (stderr, group);
+  return 2;
+}
+
 int
 usher_ctl_main (int argc, char **argv)
 {
-  const char *name = argc > 1 ? argv[1] : "";
+  const UsherCommand *command;
+  int words = 1;
 
-  if (strcmp (name, "--help") == 0 || strcmp (name, "-h") == 0 || strcmp (name, "help") == 0) {
-    print_overview (stdout);
+  if (argc > 1 && is_help (argv[1])) {
+    print_overview (stdout, NULL);
     return 0;
   }
-  if (strcmp (name, "--version") == 0) {
+  if (argc > 1 && strcmp (argv[1], "--version") == 0) {
     puts (PACKAGE_STRING);
     return 0;
   }
-  for (const UsherCommand *c = usher_commands; c->name != NULL; c++)
-    if (strcmp (c->name, name) == 0)
-      return run_command (c, argc - 1, argv + 1);
-  if (*name != '\0')
-    fprintf (stderr, "usherctl: there is no command «%s»\n\n", name);
-  print_overview (stderr);
-  return 2;
+  command = argc > 1 ? find_command (argc, argv, &words) : NULL;
+  return command != NULL ? run_command (command, argc - words, argv + words) : no_command (argc, argv);
 }

@@ -10,6 +10,10 @@ typedef struct {
   char *server, *ca_file, *output_text;
   char *file, *password_file, *vv_file, *client;
   int timeout_s, limit;
+  /* of template commands */
+  char *name, *kernel, *initrd, *cmdline, *guest, *firmware, *ready, *note, *manifest, *cache;
+  int vcpus, ram_mib;
+  gboolean publish, rebuild;
 } UsherCtlOptions;
 
 typedef struct {
@@ -23,7 +27,7 @@ typedef struct {
 } UsherCtl;
 
 typedef struct {
-  const char *name, *arguments; /* "get", "KIND [NAME]" */
+  const char *name, *arguments; /* "get", "KIND [NAME]"; a name may have two words */
   const char *summary;          /* one line */
   const char *details;          /* more of the help; may be NULL */
   guint least, most;            /* arguments */
@@ -38,7 +42,8 @@ extern const UsherCommand usher_commands[];
 /* An error of the command line, exit status 2. */
 gboolean usher_ctl_misuse (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
-/* Runs the command line; returns the exit status: 0 done, 1 refused or failed, 2 misused, 3 could not find out. */
+/* Runs the command line; returns the exit status: 0 done, 1 refused or failed, 2 misused, 3 could not find out, 128 and
+ * a signal's number when that ended a command that watches for signals. */
 int usher_ctl_main (int argc, char **argv);
 
 /* The commands, by the file they live in. */
@@ -54,6 +59,13 @@ gboolean usher_ctl_why (UsherCtl *ctl, GError **error);
 gboolean usher_ctl_host_token (UsherCtl *ctl, GError **error);
 gboolean usher_ctl_connect (UsherCtl *ctl, GError **error);
 gboolean usher_ctl_restart (UsherCtl *ctl, GError **error);
+gboolean usher_ctl_template_build (UsherCtl *ctl, GError **error);
+gboolean usher_ctl_template_import (UsherCtl *ctl, GError **error);
+gboolean usher_ctl_template_versions (UsherCtl *ctl, GError **error);
+gboolean usher_ctl_template_publish (UsherCtl *ctl, GError **error);
+gboolean usher_ctl_template_rollback (UsherCtl *ctl, GError **error);
+gboolean usher_ctl_template_retire (UsherCtl *ctl, GError **error);
+gboolean usher_ctl_template_export (UsherCtl *ctl, GError **error);
 gboolean usher_ctl_completion (UsherCtl *ctl, GError **error);
 
 /* The kind that `text` names, or NULL with an error of the command line. */

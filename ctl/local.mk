@@ -6,14 +6,25 @@ libusher_ctl_a_SOURCES = \
 	ctl/command.c ctl/command.h \
 	ctl/completion.c \
 	ctl/connect.c \
+	ctl/interrupt.c ctl/interrupt.h \
 	ctl/output.c ctl/output.h \
+	ctl/progress.c ctl/progress.h \
 	ctl/records.c \
 	ctl/session.c ctl/session.h \
 	ctl/signin.c \
+	ctl/template/bundle.c ctl/template/bundle.h \
+	ctl/template/commands.c ctl/template/template.h \
+	ctl/template/export.c \
+	ctl/template/image.c ctl/template/image.h \
+	ctl/template/import.c \
+	ctl/template/patience.c ctl/template/patience.h \
+	ctl/template/recipe.c ctl/template/recipe.h \
+	ctl/template/upload.c ctl/template/upload.h \
+	ctl/template/workdir.c ctl/template/workdir.h \
 	ctl/yaml_read.c ctl/yaml_read.h \
 	ctl/yaml_write.c ctl/yaml_write.h
 libusher_ctl_a_CFLAGS = $(AM_CFLAGS) $(SOUP_CFLAGS) $(YAML_CFLAGS)
-CTL_LIBS = libusher-ctl.a $(BASE_LIBS) $(SOUP_LIBS) $(YAML_LIBS)
+CTL_LIBS = libusher-ctl.a libusher-templates.a $(IMAGE_LIBS) $(BASE_LIBS) $(SOUP_LIBS) $(YAML_LIBS)
 
 bin_PROGRAMS += usherctl
 usherctl_SOURCES = ctl/main.c

@@ -1,11 +1,12 @@
 #include "ctl/output.h"
 #include "common/json.h"
+#include "ctl/progress.h"
 #include "ctl/yaml_write.h"
 #include <string.h>
 
 #define COLUMNS 7
 
-/* What a table shows: a title and the member, "" for the record's own. */
+/* What a table shows: a title and the member's path; with '#' before it a number of bytes, shown as KiB, MiB … */
 typedef struct {
   const char *title, *path;
 } Column;
@@ -14,7 +15,19 @@ static const struct {
   const char *kind;
   Column columns[COLUMNS];
 } tables[] = {
-  { "template", { { "NAME", "name" }, { "VERSION", "spec.version" }, { "DESCRIPTION", "spec.description" } } },
+  { "template",
+    { { "NAME", "name" },
+      { "PUBLISHED", "spec.version" },
+      { "VERSIONS", "status.versions" },
+      { "DESCRIPTION", "spec.description" } } },
+  { "template-version",
+    { { "NAME", "name" },
+      { "STATE", "status.state" },
+      { "SIZE", "#status.size" },
+      { "HOSTS", "status.hosts" },
+      { "DESKTOPS", "status.desktops" },
+      { "MADE", "created_at" },
+      { "NOTE", "spec.note" } } },
   { "pool",
     { { "NAME", "name" },
       { "TEMPLATE", "spec.template" },
@@ -56,7 +69,7 @@ static const struct {
       { "MESSAGE", "spec.message" } } },
 };
 
-static const char *const names[] = { "template", "pool", "entitlement", "host", "desktop", "session", "audit", NULL };
+static const char *const names[] = { "template", "template-version", "pool", "entitlement", "host", "desktop", "session", "audit", NULL };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (tables) + 1 == G_N_ELEMENTS (names));
 
@@ -98,11 +111,33 @@ usher_kind_find (const char *text)
   return NULL;
 }
 
+static char *
+dup_text (const json_t *value, gboolean bytes)
+{
+  GString *list;
+  json_t *one;
+  gsize i;
+
+  if (json_is_string (value))
+    return g_strdup (json_string_value (value));
+  if (bytes && json_is_integer (value))
+    return usher_progress_size ((guint64) MAX (json_integer_value (value), 0));
+  if (!json_is_array (value))
+    return usher_json_to_line (value);
+  list = g_string_new (NULL);
+  json_array_foreach (value, i, one) {
+    g_autofree char *text = dup_text (one, FALSE);
+    g_string_append_printf (list, "%s%s", i > 0 ? ", " : "", text);
+  }
+  return g_string_free (list, FALSE);
+}
+
 /* A cell's text: nothing that moves a terminal's cursor or breaks the line; owned by the caller. */
 static char *
 dup_cell (const json_t *record, const char *path)
 {
-  g_auto (GStrv) steps = g_strsplit (path, ".", -1);
+  gboolean bytes = *path == '#';
+  g_auto (GStrv) steps = g_strsplit (path + bytes, ".", -1);
   g_autofree char *text = NULL;
   const json_t *value = record;
   GString *cell;
@@ -111,7 +146,7 @@ dup_cell (const json_t *record, const char *path)
     value = json_object_get (value, steps[i]);
   if (value == NULL || json_is_null (value))
     return g_strdup ("-");
-  text = json_is_string (value) ? g_strdup (json_string_value (value)) : usher_json_to_line (value);
+  text = dup_text (value, bytes);
   cell = g_string_new (NULL);
   for (const char *at = text; *at != '\0'; at = g_utf8_next_char (at)) {
     gunichar c = g_utf8_get_char (at);

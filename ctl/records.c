@@ -148,14 +148,6 @@ print_changes (UsherCtl *ctl, const char *kind, const json_t *body, gboolean fir
                                             : g_strdup_printf ("%s deleted\n", json_string_value (gone)));
 }
 
-/* A server that is restarting is asked again; a refusal ends the watch. */
-static gboolean
-is_passing (const GError *error)
-{
-  return g_error_matches (error, USHER_ERROR, USHER_ERROR_UNAVAILABLE) ||
-         g_error_matches (error, USHER_ERROR, USHER_ERROR_BUSY);
-}
-
 gboolean
 usher_ctl_watch (UsherCtl *ctl, GError **error)
 {
@@ -182,7 +174,7 @@ usher_ctl_watch (UsherCtl *ctl, GError **error)
     } else if (!first && g_error_matches (problem, USHER_ERROR, USHER_ERROR_CONFLICT)) {
       g_free (path); /* away too long: deletions are forgotten, so all of it anew */
       path = g_strdup (list);
-    } else if (!first && is_passing (problem)) {
+    } else if (!first && usher_client_may_pass (problem)) { /* it restarts; a refusal ends the watch */
       fprintf (stderr, "usherctl: %s; asking again\n", problem->message);
       g_usleep (G_USEC_PER_SEC);
     } else {

@@ -20,5 +20,5 @@ gboolean usher_image_tool_run (const char *const *words, int fd, const UsherConf
  * itself or is encrypted. */
 gboolean usher_image_tool_info (int fd, UsherImageFormat format, GCancellable *cancellable, guint64 *out_virtual_size, GError **error);
 
-/* Whether a qcow2's own tables are in order (`qemu-img check`): INVALID when they are not. */
+/* Whether a qcow2's own tables are in order (`qemu-img check`): INVALID when they are not, or the file ends early. */
 gboolean usher_image_tool_check (int fd, GCancellable *cancellable, GError **error);

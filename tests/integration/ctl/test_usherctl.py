@@ -1,13 +1,13 @@
 """usherctl as an administrator and as a person use it, against a whole Usher on libvirt's test driver."""
 import json
-import os
 import subprocess
 
 import pytest
 import yaml
 
+from harness.ctl import Ctl
 from harness.idle import idle_libvirt
-from harness.stack import BUILD, Stack, password
+from harness.stack import BUILD, Stack
 from harness.wait import wait_until
 
 RECORDS = """---
@@ -32,31 +32,6 @@ spec: {pool: office, group: desktop-users}
 """
 
 
-class Ctl:
-    """usherctl with a configuration directory of its own."""
-
-    def __init__(self, stack, home):
-        self.stack = stack
-        self.environment = {**os.environ, "XDG_CONFIG_HOME": str(home), "LC_ALL": "C.UTF-8"}
-        self.session = home / "usher/session.json"
-
-    def run(self, *words, text="", status=0):
-        done = subprocess.run([BUILD / "usherctl", *map(str, words)], input=text, text=True, capture_output=True, check=False,
-                              env=self.environment, timeout=90)
-        assert done.returncode == status, (words, done)
-        return done.stdout if status == 0 else done.stderr
-
-    def __call__(self, *words, **options):
-        return self.run(*words, **options)
-
-    def json(self, *words, **options):
-        return json.loads(self.run(*words, "-o", "json", **options))
-
-    def sign_in(self, user):
-        return self("signin", user, "--server", f"https://127.0.0.1:{self.stack.port}", "--ca", self.stack.pki.ca,
-                    "--password-file", "-", text=password(user) + "\n")
-
-
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
     with Stack(**idle_libvirt(tmp_path_factory.mktemp("idle"))) as running:
@@ -65,7 +40,7 @@ def stack(tmp_path_factory):
 
 @pytest.fixture
 def nobody(stack, tmp_path):
-    return Ctl(stack, tmp_path)
+    return Ctl(tmp_path, stack)
 
 
 @pytest.fixture
@@ -76,7 +51,7 @@ def admin(nobody):
 
 @pytest.fixture(scope="module")
 def published(stack, tmp_path_factory):
-    ctl = Ctl(stack, tmp_path_factory.mktemp("publisher"))
+    ctl = Ctl(tmp_path_factory.mktemp("publisher"), stack)
     ctl.sign_in("admin")
     ctl("apply", "-f", "-", text=RECORDS)
 
