@@ -9,6 +9,7 @@
 #include "hostd/desktops/engine.h"
 #include "hostd/host_info.h"
 #include "hostd/identity.h"
+#include "hostd/images/images.h"
 #include "hostd/settings.h"
 #include "hostd/sync/client.h"
 
@@ -28,6 +29,7 @@ typedef struct {
   UsherEngine *engine;
   UsherKeeper *keeper;   /* NULL: no instant clones here */
   UsherSyncClient *sync;
+  UsherImages *images;
   UsherHostInfo *info;
   guint sample_timer;
   GMainLoop *loop;
@@ -58,6 +60,7 @@ sampled (gpointer result, const GError *error, gpointer user_data)
   gboolean changed = !same_templates (hostd->info, result);
   g_clear_pointer (&hostd->info, usher_host_info_free);
   hostd->info = result;
+  usher_images_seen (hostd->images, (const char *const *) hostd->info->templates);
   if (!changed)
     return;
   usher_sync_client_changed (hostd->sync);
@@ -93,6 +96,24 @@ on_keeper_changed (gpointer user_data)
   usher_engine_parents_changed (((Hostd *) user_data)->engine);
 }
 
+static char *
+waiting_for (const char *template_name, gint64 version, gboolean *out_failed, gpointer user_data)
+{
+  return usher_images_dup_waiting (((const Hostd *) user_data)->images, template_name, version, out_failed);
+}
+
+static void
+on_images_changed (UsherImagesNews news, gpointer user_data)
+{
+  Hostd *hostd = user_data;
+  usher_engine_templates_changed (hostd->engine, news == USHER_IMAGES_ARRIVED);
+  if (news == USHER_IMAGES_ARRIVED && hostd->keeper != NULL)
+    usher_keeper_retry (hostd->keeper);
+  if (news == USHER_IMAGES_ARRIVED)
+    on_sample (hostd); /* the broker hears what is usable here, not what was */
+  usher_sync_client_changed (hostd->sync);
+}
+
 static gboolean
 fill_request (UsherSyncRequest *request, gpointer user_data)
 {
@@ -112,6 +133,7 @@ fill_request (UsherSyncRequest *request, gpointer user_data)
   usher_engine_report (hostd->engine, request->desktops);
   if (hostd->keeper != NULL)
     usher_keeper_report (hostd->keeper, request->parents);
+  usher_images_report (hostd->images, request->fetches);
   return TRUE;
 }
 
@@ -119,6 +141,7 @@ static void
 apply_answer (const UsherSyncAnswer *answer, gpointer user_data)
 {
   const Hostd *hostd = user_data;
+  usher_images_want (hostd->images, answer); /* first: a new desktop may have to wait for its version */
   if (hostd->keeper != NULL)
     usher_keeper_apply (hostd->keeper, answer->parents);
   usher_engine_apply (hostd->engine, answer);
@@ -157,14 +180,19 @@ open_templates (const Hostd *hostd, GError **error)
   return g_steal_pointer (&store);
 }
 
+static UsherLinkConfig
+link_config (const Hostd *hostd)
+{
+  const char *url = text (hostd, "broker", "sync_url");
+  return (UsherLinkConfig) { .url = *url != '\0' ? url : hostd->identity->sync_url, .ca = text (hostd, "broker", "ca"),
+                             .certificate = text (hostd, "broker", "certificate"), .key = text (hostd, "broker", "key") };
+}
+
 static gboolean
 open_sync (Hostd *hostd, GError **error)
 {
-  const char *url = text (hostd, "broker", "sync_url");
   UsherSyncConfig config = {
-    .link = { .url = *url != '\0' ? url : hostd->identity->sync_url, .ca = text (hostd, "broker", "ca"),
-              .certificate = text (hostd, "broker", "certificate"), .key = text (hostd, "broker", "key") },
-    .deployment = hostd->identity->deployment, .host = hostd->identity->host,
+    .link = link_config (hostd), .deployment = hostd->identity->deployment, .host = hostd->identity->host,
   };
   hostd->sync = usher_sync_client_new (&config, fill_request, apply_answer, hostd, error);
   return hostd->sync != NULL;
@@ -200,6 +228,20 @@ open_clones (Hostd *hostd)
   usher_engine_set_keeper (hostd->engine, hostd->keeper, NULL);
 }
 
+static void
+open_images (Hostd *hostd)
+{
+  const UsherSettings *settings = hostd->settings;
+  UsherImagesConfig config = {
+    .link = link_config (hostd), .state_dir = text (hostd, "hostd", "state_dir"), .store = hostd->ground.templates,
+    .rate_mib_s = usher_settings_get_int (settings, "images", "rate_mib_s"),
+    .keep_s = usher_settings_get_int (settings, "images", "keep_s"),
+    .reserve_mib = usher_settings_get_int (settings, "images", "reserve_mib"),
+  };
+  hostd->images = usher_images_new (&config, on_images_changed, hostd);
+  usher_engine_set_waiting (hostd->engine, waiting_for, hostd);
+}
+
 static gboolean
 open_all (Hostd *hostd, GError **error)
 {
@@ -230,6 +272,7 @@ open_all (Hostd *hostd, GError **error)
   hostd->engine = usher_engine_new (&hostd->ground, hostd->workers, usher_settings_get_int (settings, "hostd", "shutdown_s") * 1000,
                                     on_engine_changed, hostd);
   open_clones (hostd);
+  open_images (hostd);
   return TRUE;
 }
 
@@ -257,6 +300,7 @@ close_all (Hostd *hostd)
   g_clear_pointer (&hostd->sampler, usher_workers_free);
   g_clear_pointer (&hostd->workers, usher_workers_free);
   g_clear_pointer (&hostd->boots, usher_workers_free);
+  g_clear_pointer (&hostd->images, usher_images_free);
   g_clear_pointer (&hostd->sync, usher_sync_client_free);
   g_clear_pointer (&hostd->keeper, usher_keeper_free);
   g_clear_pointer (&hostd->ground.parents, usher_parents_free);

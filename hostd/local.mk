@@ -11,6 +11,14 @@ libusher_hostd_a_SOURCES = \
 	hostd/desktops/plan.c hostd/desktops/plan.h \
 	hostd/host_info.c hostd/host_info.h \
 	hostd/identity.c hostd/identity.h \
+	hostd/images/bucket.c hostd/images/bucket.h \
+	hostd/images/evict.c hostd/images/evict.h \
+	hostd/images/fetch.c hostd/images/fetch.h \
+	hostd/images/images.c hostd/images/images.h \
+	hostd/images/incoming.c hostd/images/incoming.h \
+	hostd/images/standing.c hostd/images/standing.h \
+	hostd/images/sweep.c hostd/images/sweep.h \
+	hostd/images/wanted.c hostd/images/wanted.h \
 	hostd/join/command.c hostd/join/command.h \
 	hostd/join/join.c hostd/join/join.h \
 	hostd/settings.c hostd/settings.h \
@@ -50,3 +58,8 @@ UNIT_TESTS += tests/unit/hostd/template_store-test
 tests_unit_hostd_template_store_test_SOURCES = tests/unit/hostd/template_store-test.c
 tests_unit_hostd_template_store_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_hostd_template_store_test_LDADD = $(HOSTD_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/hostd/images-test
+tests_unit_hostd_images_test_SOURCES = tests/unit/hostd/images-test.c
+tests_unit_hostd_images_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_hostd_images_test_LDADD = $(HOSTD_LIBS) $(CMOCKA_LIBS)

@@ -23,6 +23,7 @@ typedef struct {
   gboolean dropped;      /* not in the table any more: free it when its job is back */
   UsherAction last_action;
   gint64 last_action_at;
+  gboolean lacks_template; /* the last action failed for want of one */
   gint64 look_at;        /* no look before: the last one could not find out */
   guint timer;
   /* as last reported */
@@ -38,6 +39,8 @@ struct _UsherEngine {
   gint64 shutdown_ms;
   UsherEngineChanged changed;
   gpointer user_data;
+  UsherEngineWaiting waiting; /* NULL: nobody to ask */
+  gpointer waiting_data;
   GHashTable *desktops; /* id → Desktop */
   gboolean ready, scanning, rescan, libvirt_away;
   guint scan_timer;
@@ -77,6 +80,7 @@ desktop_free (Desktop *desktop)
   g_clear_pointer (&desktop->wanted, usher_wanted_desktop_free);
   g_free (desktop->tried.failure);
   usher_fork_tries_clear (&desktop->forks);
+  g_free (desktop->tried.waiting);
   g_free (desktop->reason);
   g_free (desktop);
 }
@@ -119,10 +123,24 @@ fork_view (const Desktop *desktop)
 
 /* ---- what is seen ---- */
 
+/* Whether its template is still to come. */
+static void
+update_waiting (Desktop *desktop)
+{
+  UsherTried *tried = &desktop->tried;
+  const UsherEngine *engine = desktop->engine;
+  const UsherWantedDesktop *wanted = desktop->wanted;
+  g_clear_pointer (&tried->waiting, g_free);
+  tried->waiting_failed = FALSE;
+  if (engine->waiting != NULL && usher_desktop_needs_system (wanted, &desktop->facts))
+    tried->waiting = engine->waiting (wanted->template_name, wanted->template_version, &tried->waiting_failed, engine->waiting_data);
+}
+
 static void
 update_seen (Desktop *desktop)
 {
   const char *reason;
+  update_waiting (desktop);
   if (!desktop->facts.known && desktop->tried.failures == 0)
     return;
   UsherSeenState seen = usher_desktop_seen (desktop->wanted, &desktop->facts, &desktop->tried, fork_view (desktop), now_s (), &reason);
@@ -162,6 +180,8 @@ note_failure (Desktop *desktop, UsherAction action, const GError *failure)
   UsherLogContext about = { .desktop = desktop->id };
   usher_log (USHER_LOG_WARNING, &about, "%s: %s", usher_action_name (action), failure->message);
   desktop->last_action_at = now_ms ();
+  desktop->lacks_template = (action == USHER_DO_CLONE || action == USHER_DO_FORK || action == USHER_DO_START)
+                            && g_error_matches (failure, USHER_ERROR, USHER_ERROR_MISSING);
   if (tried->failures == 0 && usher_action_is_only_late (action, failure))
     return;
   tried->failures++;
@@ -376,6 +396,7 @@ go_on (Desktop *desktop)
         go_on_at (desktop, desktop->look_at);
       return;
     }
+  update_waiting (desktop);
   UsherPlanTime time = { now, now_s (), desktop->engine->shutdown_ms };
   UsherForkView fork = fork_view (desktop);
   UsherPlan plan = usher_desktop_plan (desktop->wanted, &desktop->facts, &desktop->tried, fork, time);
@@ -520,6 +541,31 @@ usher_engine_apply (UsherEngine *engine, const UsherSyncAnswer *answer)
         g_hash_table_iter_remove (&iter);
       else if (!g_hash_table_contains (named, desktop->id))
         g_clear_pointer (&desktop->wanted, usher_wanted_desktop_free);
+    }
+}
+
+void
+usher_engine_set_waiting (UsherEngine *engine, UsherEngineWaiting waiting, gpointer user_data)
+{
+  engine->waiting = waiting;
+  engine->waiting_data = user_data;
+}
+
+void
+usher_engine_templates_changed (UsherEngine *engine, gboolean arrived)
+{
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init (&iter, engine->desktops);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      Desktop *desktop = value;
+      if (desktop->tried.waiting == NULL && !desktop->lacks_template)
+        continue;
+      if (arrived && desktop->lacks_template)
+        desktop->tried.retry_at = 0;
+      update_seen (desktop);
+      go_on (desktop);
     }
 }
 

@@ -17,6 +17,10 @@ typedef struct _UsherEngine UsherEngine;
 /* What is seen differs from before: time to report. */
 typedef void (*UsherEngineChanged) (gpointer user_data);
 
+/* Why a desktop has to wait for that template version, for people, and whether it does not come for now; NULL when it need
+ * not wait. Owned by the caller. */
+typedef char *(*UsherEngineWaiting) (const char *template_name, gint64 version, gboolean *out_failed, gpointer user_data);
+
 /* Borrows `ground` and `workers`, which outlive it (free the workers first: their jobs answer to the engine). */
 UsherEngine *usher_engine_new (const UsherGround *ground, UsherWorkers *workers, gint64 shutdown_ms, UsherEngineChanged changed,
                                gpointer user_data);
@@ -31,6 +35,12 @@ void usher_engine_event (UsherEngine *engine, UsherVirtEvent event, const char *
 
 /* Takes over what is wanted. A desktop that the answer does not name is left alone. */
 void usher_engine_apply (UsherEngine *engine, const UsherSyncAnswer *answer);
+
+/* Whom to ask before a desktop is made; nobody at first. */
+void usher_engine_set_waiting (UsherEngine *engine, UsherEngineWaiting waiting, gpointer user_data);
+
+/* What that says may differ now; `arrived`: a version became usable, so that what failed for want of it is tried at once. */
+void usher_engine_templates_changed (UsherEngine *engine, gboolean arrived);
 
 /* Appends a UsherSeenDesktop for each desktop. */
 void usher_engine_report (const UsherEngine *engine, GPtrArray *into);

@@ -122,10 +122,19 @@ plan_end (const UsherFacts *facts, const UsherTried *tried, UsherPlanTime time)
   return act_from (USHER_DO_DESTROY, tried->asked_shutdown_at + time.shutdown_ms, time);
 }
 
+/* Whether a system is to be made and its template is still to come: what runs goes on so long. */
+static gboolean
+is_waiting (const UsherWantedDesktop *wanted, const UsherFacts *facts, const UsherTried *tried)
+{
+  return tried->waiting != NULL && usher_desktop_needs_system (wanted, facts);
+}
+
 /* Nothing runs, and a system is to be made. */
 static UsherPlan
-plan_make (UsherForkView fork, UsherPlanTime time)
+plan_make (const UsherTried *tried, UsherForkView fork, UsherPlanTime time)
 {
+  if (tried->waiting != NULL)
+    return act (USHER_DO_NOTHING);
   if (fork.chance == USHER_FORK_WAIT)
     return wait_until (time.now + PARENT_LOOK_MS);
   return act (fork.chance == USHER_FORK_NOW ? USHER_DO_FORK : USHER_DO_CLONE);
@@ -137,7 +146,7 @@ plan_stopped (const UsherWantedDesktop *wanted, const UsherFacts *facts, const U
 {
   if (is_up (facts))
     return plan_end (facts, tried, time);
-  return usher_desktop_needs_system (wanted, facts) ? plan_make (fork, time) : act (USHER_DO_NOTHING);
+  return usher_desktop_needs_system (wanted, facts) ? plan_make (tried, fork, time) : act (USHER_DO_NOTHING);
 }
 
 static UsherPlan
@@ -172,11 +181,13 @@ plan_running (const UsherWantedDesktop *wanted, const UsherFacts *facts, const U
               UsherPlanTime time)
 {
   if (is_up (facts))
-    return facts->making || is_fresh_wanted (wanted, facts) ? plan_end (facts, tried, time) : plan_up (wanted, facts, tried, time);
+    return facts->making || (is_fresh_wanted (wanted, facts) && !is_waiting (wanted, facts, tried))
+             ? plan_end (facts, tried, time)
+             : plan_up (wanted, facts, tried, time);
   if (facts->damage != NULL)
     return act (USHER_DO_NOTHING); /* never a blank disk in its place */
   if (usher_desktop_needs_system (wanted, facts))
-    return plan_make (fork, time);
+    return plan_make (tried, fork, time);
   return act_from (USHER_DO_START, tried->start_at, time);
 }
 
@@ -255,6 +266,11 @@ usher_desktop_seen (const UsherWantedDesktop *wanted, const UsherFacts *facts, c
     {
       *out_reason = "a domain with this id is there and is not ours";
       return USHER_SEEN_FAILED;
+    }
+  if (is_waiting (wanted, facts, tried))
+    {
+      *out_reason = tried->waiting;
+      return tried->waiting_failed ? USHER_SEEN_FAILED : facts->starts > 0 ? USHER_SEEN_STARTING : USHER_SEEN_CREATING;
     }
   if (tried->failures > 0)
     {

@@ -69,6 +69,8 @@ typedef struct {
   gint64 asked_shutdown_at;   /* 0: not asked */
   gint64 asked_reboot_at;     /* 0: not asked */
   gboolean rebooted;          /* the guest was reset since it was asked */
+  char *waiting;              /* the wanted template version is on its way: says so; NULL: no. Owned by the engine */
+  gboolean waiting_failed;    /* that version does not come for now */
 } UsherTried;
 
 /* Whether a system is made by forking. */

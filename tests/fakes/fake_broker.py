@@ -17,6 +17,8 @@ import threading
 import time
 import uuid
 
+from fakes.fake_images import FakeImages
+
 
 class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
@@ -39,6 +41,8 @@ class FakeBroker:
         self.reports = {}               # id → as last reported
         self.parent_reports = {}        # as `parents` → as last reported
         self.host = {}
+        self.fetches = []               # as last reported
+        self.images = FakeImages()
         self.tokens = {}                # token → host name; used once
         self.joined = {}                # host name → host id
         self.requests = 0
@@ -93,6 +97,17 @@ class FakeBroker:
     def keep(self, *parents):
         with self.changed:
             self.parents = list(parents)
+            self._bump()
+
+    def want_version(self, name, version, folder):
+        """Has the host have a template version: `folder` has its files."""
+        with self.changed:
+            self.images.offer(name, version, folder)
+            self._bump()
+
+    def forget_version(self, name, version):
+        with self.changed:
+            del self.images.files[name, version]
             self._bump()
 
     def change(self, desktop, **members):
@@ -150,6 +165,7 @@ class FakeBroker:
             self.reports = {one["id"]: one for one in request["desktops"]}
             self.parent_reports = {(one["template"]["name"], one["template"]["version"], one["vcpus"], one["ram_mib"]): one
                                    for one in request["parents"]}
+            self.fetches = request.get("fetches", [])
             while self.version <= request["after"] and self.server is server and time.monotonic() < deadline:
                 self.changed.wait(deadline - time.monotonic())
             if self.server is not server:
@@ -160,7 +176,8 @@ class FakeBroker:
             answer = json.dumps({"deployment": self.answers_as or self.deployment, "host": next(iter(self.joined.values()), ""),
                                  "version": self.version, "draining": False, "desktops": [*self.wanted.values(), *unknown],
                                  "parents": [{"template": {"name": name, "version": version}, "vcpus": vcpus, "ram_mib": ram_mib}
-                                             for name, version, vcpus, ram_mib in self.parents]})
+                                             for name, version, vcpus, ram_mib in self.parents],
+                                 "versions": self.images.versions()})
         if self.holding and request["wait_s"] == 0:
             self.held += 1
             self.holding.wait(30)
@@ -185,6 +202,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.answer(*self.owner.sync(request))
         else:
             self.answer(403, {"error": {"code": "refused", "message": "no such call, or no certificate"}})
+
+    def do_GET(self):
+        if self.request.getpeercert():
+            self.owner.images.answer(self)
+        else:
+            self.answer(403, {"error": {"code": "refused", "message": "no certificate"}})
 
     def answer(self, status, document):
         body = json.dumps(document).encode()

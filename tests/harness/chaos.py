@@ -17,6 +17,8 @@ ONCE = "store.migrate"
 HOSTS_OWN = ("hostd.fork.", "hostd.renew.", "hostd.parent.")
 # Those inside parents and forks: tests/integration/hostd/test_clone.py kills a smaller program there.
 CLONES = "clone."
+# Those of fetching template versions: tests/integration/hostd/test_images.py.
+IMAGES = "images."
 
 
 def fault_points(of_every_life=False):
@@ -26,7 +28,7 @@ def fault_points(of_every_life=False):
         for path in sorted((SOURCE / folder).rglob("*.c")):
             where = "door" if "door" in path.relative_to(SOURCE / folder).parts else daemon
             found |= {(where, name) for name in FAULT_POINT.findall(path.read_text())
-                      if name != ONCE and not name.startswith(CLONES) and not (of_every_life and name.startswith(HOSTS_OWN))}
+                      if not name.startswith((ONCE, CLONES, IMAGES)) and not (of_every_life and name.startswith(HOSTS_OWN))}
     return sorted(found)
 
 

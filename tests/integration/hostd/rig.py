@@ -20,7 +20,7 @@ READY_S = 120   # a guest under emulation on a busy machine
 class Rig:
     """`libvirt` is a PrivateLibvirt, or None for libvirt's test driver."""
 
-    def __init__(self, libvirt=None, state_dir=None, templates=None, **settings):
+    def __init__(self, libvirt=None, state_dir=None, templates=None, images=None, **settings):
         self.libvirt = libvirt
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="usher-hostd-"))
         self.root.chmod(0o711)
@@ -34,6 +34,7 @@ class Rig:
         self.templates = pathlib.Path(templates or self.root / "templates")
         if templates is None:
             shutil.copytree(tiny_templates() / "tiny/1", self.templates / "tiny/1")
+        self.images = images or {}      # settings of [images]
         self.write_config(**settings)
         self.hostd = Daemon("hostd", [BUILD / "usher-hostd", "--config", self.config], self.root,
                             inside=libvirt.inside if libvirt else None)
@@ -45,6 +46,7 @@ class Rig:
         host = self.root / "host"
         files = {"certificate": "host.pem", "key": "host.key", "ca": "ca.pem", "grant_key": "grant.pub", "identity": "host.json"}
         lines = ["[hostd]", *[f"{key} = {value}" for key, value in values.items()],
+                 "[images]", *[f"{key} = {value}" for key, value in {"reserve_mib": 16, **self.images}.items()],
                  "[broker]", *[f"{key} = {host / name}" for key, name in files.items()],
                  "[door]", f"listen = unix:{self.root}/door.sock",
                  "[clones]", f"emulator = {BUILD / 'usher-emulator'}"]

@@ -53,6 +53,16 @@ static const Row rows[] = {
   { "started", { RUNNING }, { UP }, { 0 }, USHER_DO_PING, 0, USHER_SEEN_STARTING, NULL },
   { "asked just now", { RUNNING }, { UP }, { .ping_at = NOW + 5 }, USHER_DO_NOTHING, NOW + 5, USHER_SEEN_STARTING, NULL },
   { "ready", { RUNNING }, { READY }, { 0 }, USHER_DO_NOTHING, 0, USHER_SEEN_READY, NULL },
+  /* its template is still to come */
+  { "its template comes", { RUNNING }, { .known = TRUE }, { .waiting = secret }, USHER_DO_NOTHING, 0, USHER_SEEN_CREATING, "secret" },
+  { "its template does not come", { STOPPED }, { .known = TRUE }, { .waiting = secret, .waiting_failed = TRUE }, USHER_DO_NOTHING, 0,
+    USHER_SEEN_FAILED, "secret" },
+  { "made, and another's template comes", { RUNNING }, { MADE }, { .waiting = secret }, USHER_DO_START, 0, USHER_SEEN_CREATING, NULL },
+  { "half made, and its template comes", { RUNNING }, { HALF }, { .waiting = secret }, USHER_DO_NOTHING, 0, USHER_SEEN_CREATING, "secret" },
+  { "a fresh system's template comes", { RUNNING, .system_revision = 1 }, { READY }, { .waiting = secret }, USHER_DO_NOTHING, 0,
+    USHER_SEEN_STARTING, "secret" },
+  { "gone before its template came", { GONE }, { .known = TRUE, .has_dir = TRUE }, { .waiting = secret }, USHER_DO_REMOVE, 0,
+    USHER_SEEN_DELETING, NULL },
   /* what goes wrong */
   { "clone failed", { RUNNING }, { .known = TRUE }, { .failures = 1, .retry_at = NOW + 9, .failure = secret }, USHER_DO_NOTHING, NOW + 9,
     USHER_SEEN_FAILED, "secret" },
