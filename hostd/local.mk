@@ -9,6 +9,7 @@ libusher_hostd_a_SOURCES = \
 	hostd/desktops/parent_job.c hostd/desktops/parent_job.h \
 	hostd/desktops/parent_plan.c hostd/desktops/parent_plan.h \
 	hostd/desktops/plan.c hostd/desktops/plan.h \
+	hostd/desktops/tried.c hostd/desktops/tried.h \
 	hostd/host_info.c hostd/host_info.h \
 	hostd/identity.c hostd/identity.h \
 	hostd/images/bucket.c hostd/images/bucket.h \

@@ -3,8 +3,8 @@
 #include "common/error.h"
 #include "common/log.h"
 #include "hostd/desktops/fork_tries.h"
+#include "hostd/desktops/tried.h"
 
-#define PING_EVERY_MS 1000       /* agent events come at once; this is for the rest */
 #define REPEAT_MS 1000           /* an action that changed nothing is not repeated sooner */
 #define UNKNOWN_RETRY_MS 1000    /* what could not be found out is asked again */
 #define SCAN_EVERY_S 60          /* against events that were lost */
@@ -16,14 +16,12 @@ typedef struct {
   UsherWantedDesktop *wanted; /* NULL: the broker has not said */
   UsherFacts facts;
   UsherTried tried;
-  guint fruitless;       /* starts in a row after which it never was ready */
   UsherForkTries forks;
   gboolean busy;         /* a job of it is with the workers */
   gboolean stale;        /* something happened: look before planning */
   gboolean dropped;      /* not in the table any more: free it when its job is back */
   UsherAction last_action;
   gint64 last_action_at;
-  gboolean lacks_template; /* the last action failed for want of one */
   gint64 look_at;        /* no look before: the last one could not find out */
   guint timer;
   /* as last reported */
@@ -78,9 +76,8 @@ desktop_free (Desktop *desktop)
 {
   g_clear_handle_id (&desktop->timer, g_source_remove);
   g_clear_pointer (&desktop->wanted, usher_wanted_desktop_free);
-  g_free (desktop->tried.failure);
+  usher_tried_clear (&desktop->tried);
   usher_fork_tries_clear (&desktop->forks);
-  g_free (desktop->tried.waiting);
   g_free (desktop->reason);
   g_free (desktop);
 }
@@ -166,62 +163,12 @@ same_counts (const UsherFacts *a, const UsherFacts *b)
 /* ---- failures and successes ---- */
 
 static void
-note_success (Desktop *desktop)
-{
-  desktop->tried.failures = 0;
-  desktop->tried.retry_at = 0;
-  g_clear_pointer (&desktop->tried.failure, g_free);
-}
-
-static void
 note_failure (Desktop *desktop, UsherAction action, const GError *failure)
 {
-  UsherTried *tried = &desktop->tried;
   UsherLogContext about = { .desktop = desktop->id };
   usher_log (USHER_LOG_WARNING, &about, "%s: %s", usher_action_name (action), failure->message);
   desktop->last_action_at = now_ms ();
-  desktop->lacks_template = (action == USHER_DO_CLONE || action == USHER_DO_FORK || action == USHER_DO_START)
-                            && g_error_matches (failure, USHER_ERROR, USHER_ERROR_MISSING);
-  if (tried->failures == 0 && usher_action_is_only_late (action, failure))
-    return;
-  tried->failures++;
-  tried->retry_at = now_ms () + usher_desktop_backoff_ms (tried->failures);
-  g_free (tried->failure);
-  tried->failure = g_strdup (failure->message);
-}
-
-/* Keeps the memory of what was tried in step with what has been reached. */
-static void
-digest (Desktop *desktop, UsherAction action)
-{
-  UsherTried *tried = &desktop->tried;
-  const UsherFacts *facts = &desktop->facts;
-  gint64 now = now_ms ();
-  if (action == USHER_DO_PING)
-    tried->ping_at = now + PING_EVERY_MS;
-  if (action == USHER_DO_SHUTDOWN)
-    tried->asked_shutdown_at = now;
-  if (action == USHER_DO_REBOOT)
-    {
-      tried->asked_reboot_at = now;
-      tried->rebooted = FALSE;
-    }
-  if (action == USHER_DO_START)
-    {
-      tried->start_at = now + usher_desktop_backoff_ms (desktop->fruitless);
-      desktop->fruitless++;
-      tried->ping_at = 0;
-    }
-  if (facts->ready)
-    {
-      desktop->fruitless = 0;
-      tried->start_at = 0;
-    }
-  if (facts->machine != USHER_MACHINE_RUNNING || !usher_desktop_is_to_end (desktop->wanted, facts))
-    tried->asked_shutdown_at = 0;
-  if (facts->machine != USHER_MACHINE_RUNNING || desktop->wanted == NULL
-      || desktop->wanted->restart_revision <= facts->restart_revision)
-    tried->asked_reboot_at = 0;
+  usher_tried_note_failure (&desktop->tried, action, failure, now_ms ());
 }
 
 /* ---- jobs ---- */
@@ -256,7 +203,7 @@ take_outcome (Desktop *desktop, const Sent *sent, const UsherOutcome *outcome)
   if (outcome->failure != NULL)
     note_failure (desktop, action, outcome->failure);
   else if (action != USHER_DO_NOTHING)
-    note_success (desktop);
+    usher_tried_note_success (&desktop->tried);
   if (action == USHER_DO_FORK)
     usher_fork_tries_note (&desktop->forks, desktop->engine->keeper, &sent->key, outcome);
   if (desktop->engine->keeper != NULL && (action == USHER_DO_REMOVE || action == USHER_DO_CLONE || action == USHER_DO_FORK))
@@ -267,7 +214,7 @@ take_outcome (Desktop *desktop, const Sent *sent, const UsherOutcome *outcome)
       UsherSeenState before = desktop->seen;
       desktop->facts = outcome->facts;
       if (outcome->failure == NULL)
-        digest (desktop, action);
+        usher_tried_digest (&desktop->tried, action, desktop->wanted, &desktop->facts, now_ms ());
       update_seen (desktop);
       if (!same || before != desktop->seen)
         desktop->engine->changed (desktop->engine->user_data);
@@ -376,7 +323,7 @@ settle (Desktop *desktop, gint64 when)
   go_on_at (desktop, when);
   if (when != 0 || desktop->tried.failures == 0)
     return;
-  note_success (desktop);
+  usher_tried_note_success (&desktop->tried);
   update_seen (desktop);
   desktop->engine->changed (desktop->engine->user_data);
 }
@@ -520,7 +467,7 @@ usher_engine_apply (UsherEngine *engine, const UsherSyncAnswer *answer)
       g_hash_table_add (named, desktop->id);
       /* A new wish, or a new try at one, is not kept waiting by the failures of another. */
       if (desktop->wanted == NULL || desktop->wanted->wanted != wanted->wanted)
-        note_success (desktop);
+        usher_tried_note_success (&desktop->tried);
       else if (desktop->wanted->restart_revision != wanted->restart_revision
                || desktop->wanted->system_revision != wanted->system_revision)
         desktop->tried.retry_at = 0;
@@ -560,9 +507,9 @@ usher_engine_templates_changed (UsherEngine *engine, gboolean arrived)
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {
       Desktop *desktop = value;
-      if (desktop->tried.waiting == NULL && !desktop->lacks_template)
+      if (desktop->tried.waiting == NULL && !desktop->tried.lacks_template)
         continue;
-      if (arrived && desktop->lacks_template)
+      if (arrived && desktop->tried.lacks_template)
         desktop->tried.retry_at = 0;
       update_seen (desktop);
       go_on (desktop);

@@ -59,17 +59,19 @@ typedef struct {
   gint64 run_start, run_started_at_s, console_revision;
 } UsherFacts;
 
-/* What was tried, in this process' life. A fresh one is zeros: losing it costs repetition, no more. */
+/* What was tried, in this process' life (tried.h keeps it). A fresh one is zeros: losing it costs repetition, no more. */
 typedef struct {
   guint failures;             /* in a row */
   gint64 retry_at;            /* nothing that failed is tried before */
   char *failure;              /* why, for people; NULL when failures is 0. Owned by the engine */
   gint64 ping_at;             /* no ping before */
+  guint fruitless;            /* starts in a row after which it never was ready */
   gint64 start_at;            /* no start before: set when starts were fruitless */
   gint64 asked_shutdown_at;   /* 0: not asked */
   gint64 asked_reboot_at;     /* 0: not asked */
   gboolean rebooted;          /* the guest was reset since it was asked */
   char *waiting;              /* the wanted template version is on its way: says so; NULL: no. Owned by the engine */
+  gboolean lacks_template;    /* the last failure was for want of one */
   gboolean waiting_failed;    /* that version does not come for now */
 } UsherTried;
 
