@@ -24,6 +24,9 @@ const UsherCommand usher_commands[] = {
   { "why", "ID | KIND NAME", "Explain how a record came to be as it is", NULL, 1, 2, "", TRUE, usher_ctl_why },
   { "host-token", "NAME", "Print a one-time token with which a host of that name joins", NULL, 1, 1, "", TRUE,
     usher_ctl_host_token },
+  { "refresh", "DESKTOP", "Give a desktop a fresh system; its data disk is kept",
+    "Only desktops of pools whose assignment is fresh-system have a data disk. Sessions of it end.", 1, 1, "", TRUE,
+    usher_ctl_refresh },
   { "connect", "POOL", "Ask for a desktop of a pool and print how to open it",
     "Waits until the desktop is ready, at most --timeout SECONDS (300). With --vv FILE it writes a file for\n"
     "remote-viewer, which holds the ticket: it is good for seconds, and once.",

@@ -54,6 +54,7 @@ gboolean usher_ctl_apply (UsherCtl *ctl, GError **error);
 gboolean usher_ctl_get (UsherCtl *ctl, GError **error);
 gboolean usher_ctl_describe (UsherCtl *ctl, GError **error);
 gboolean usher_ctl_delete (UsherCtl *ctl, GError **error);
+gboolean usher_ctl_refresh (UsherCtl *ctl, GError **error);
 gboolean usher_ctl_watch (UsherCtl *ctl, GError **error);
 gboolean usher_ctl_why (UsherCtl *ctl, GError **error);
 gboolean usher_ctl_host_token (UsherCtl *ctl, GError **error);

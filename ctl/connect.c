@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define WAIT_S 300
+#define ASK_WAIT_S 20 /* how long the broker is let wait in one question */
 
 /* Waits a while before asking again; FALSE when the time is over. */
 static gboolean
@@ -94,6 +95,9 @@ usher_ctl_connect (UsherCtl *ctl, GError **error)
     }
     if (!wait_for_desktop (&answer, usher_json_string (json_object_get (answer.body, "desktop"), "reason"), until_us, error))
       return FALSE;
+    /* Said once that it starts; from now on the broker answers when it is there. */
+    gint64 left_s = (until_us - g_get_monotonic_time ()) / G_USEC_PER_SEC;
+    json_object_set_new (body, "wait_s", json_integer (CLAMP (left_s, 0, ASK_WAIT_S)));
   }
 }
 

@@ -4,7 +4,7 @@
 #include "ctl/yaml_write.h"
 #include <string.h>
 
-#define COLUMNS 7
+#define COLUMNS 8
 
 /* What a table shows: a title and the member's path; with '#' before it a number of bytes, shown as KiB, MiB … */
 typedef struct {
@@ -31,6 +31,7 @@ static const struct {
   { "pool",
     { { "NAME", "name" },
       { "TEMPLATE", "spec.template" },
+      { "CLONE", "status.clone" },
       { "MAXIMUM", "spec.maximum" },
       { "SPARE", "status.ready" },
       { "MAKING", "status.making" },
@@ -49,6 +50,7 @@ static const struct {
     { { "NAME", "name" },
       { "POOL", "spec.pool" },
       { "STATE", "status.state" },
+      { "CLONE", "status.clone" },
       { "OWNER", "spec.owner" },
       { "HOST", "status.host" },
       { "REASON", "status.reason" },

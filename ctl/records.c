@@ -1,4 +1,4 @@
-/* usherctl get, describe, delete, watch, why, host-token */
+/* usherctl get, describe, delete, refresh, watch, why, host-token */
 #include "common/error.h"
 #include "common/json.h"
 #include "ctl/command.h"
@@ -125,6 +125,18 @@ usher_ctl_delete (UsherCtl *ctl, GError **error)
   if (!usher_client_call (ctl->client, "DELETE", path, NULL, &answer, error))
     return FALSE;
   printf ("%s/%s %s\n", kind, ctl->words[1], answer.status == 202 ? "is draining" : "deleted");
+  return TRUE;
+}
+
+gboolean
+usher_ctl_refresh (UsherCtl *ctl, GError **error)
+{
+  g_autofree char *path = usher_client_path ("records", "desktop", ctl->words[0], "refresh", NULL);
+  g_auto (UsherAnswer) answer = { 0 };
+
+  if (!usher_client_call (ctl->client, "POST", path, NULL, &answer, error))
+    return FALSE;
+  printf ("desktop/%s gets a fresh system\n", ctl->words[0]);
   return TRUE;
 }
 

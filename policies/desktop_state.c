@@ -1,11 +1,10 @@
 #include "policies/desktop_state.h"
 
+#include "policies/state_table.h"
+
 #define BIT(state) (1u << USHER_DESKTOP_##state)
 
-static const struct {
-  const char *name;
-  guint to; /* set of the states it may move to */
-} table[USHER_DESKTOP_STATES] = {
+static const UsherStateRow table[USHER_DESKTOP_STATES] = {
   [USHER_DESKTOP_PLANNED] = { "planned", BIT (PROVISIONING) | BIT (DRAINING) | BIT (GONE) },
   [USHER_DESKTOP_PROVISIONING] = { "provisioning", BIT (SPARE) | BIT (ASSIGNED) | BIT (FAILED) | BIT (DRAINING) },
   [USHER_DESKTOP_SPARE]
@@ -28,19 +27,16 @@ usher_desktop_state_name (UsherDesktopState state)
 gboolean
 usher_desktop_state_parse (const char *name, UsherDesktopState *out)
 {
-  for (int state = 0; state < USHER_DESKTOP_STATES; state++)
-    if (g_strcmp0 (name, table[state].name) == 0)
-      {
-        *out = state;
-        return TRUE;
-      }
-  return FALSE;
+  int found = usher_state_table_find (table, USHER_DESKTOP_STATES, name);
+  if (found >= 0)
+    *out = found;
+  return found >= 0;
 }
 
 gboolean
 usher_desktop_state_may_move (UsherDesktopState from, UsherDesktopState to)
 {
-  return (table[from].to & (1u << to)) != 0;
+  return usher_state_table_may_move (table, from, to);
 }
 
 gboolean

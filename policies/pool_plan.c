@@ -2,6 +2,7 @@
 
 #define BACK_OFF_FIRST_S 5
 #define BACK_OFF_LONGEST_S 300
+#define REPLACED_SHARE 4
 
 gint64
 usher_pool_back_off (gint64 failures, gint64 failed_ago_s)
@@ -43,17 +44,44 @@ make (const UsherPoolCounts *counts, gint64 lacking, UsherPoolPlan *plan)
   if (counts->failures == 0)
     plan->create = lacking;
   else if (counts->making == 0)
-    plan->create = 1;
+    plan->create = MIN (lacking, 1);
   else
     plan->reason = usher_reason_new (
         "back-off", "%" D " desktop(s) one after the other could not be made%s: one is tried at a time",
         counts->failures, why);
 }
 
+/* How many of the stale ones go now: what is being made at once; what is ready as others take its place, or one to make room
+ * for the first of those. */
+static gint64
+retire_stale (const UsherPoolCounts *counts, gint64 wanted, gboolean may_make)
+{
+  gint64 held = counts->ready + counts->making;
+  gint64 go = MAX (counts->stale_ready - MAX (wanted - counts->ready, 0), 0);
+  if (may_make && go < counts->stale_ready && held < wanted && counts->making == 0
+      && counts->owned + held + counts->stale_ready - go >= counts->maximum)
+    go++;
+  return counts->stale_making + go;
+}
+
+/* How many may be made beside the stale ones that stay. */
+static gint64
+room_beside (const UsherPoolCounts *counts, gint64 stale_left)
+{
+  gint64 room = counts->maximum - counts->owned - counts->ready - counts->making - stale_left;
+  if (stale_left > 0)
+    room = MIN (room, MAX (counts->spares / REPLACED_SHARE, 1) - counts->making);
+  return MAX (room, 0);
+}
+
 /* What is said of a pool that does not have all its spares. */
 static UsherReason *
 explain (const UsherPoolCounts *counts, gint64 wanted)
 {
+  if (counts->stale_ready > 0 && wanted > counts->ready)
+    return usher_reason_new ("outdated",
+                             "%" D " of %" D " spare(s) are ready; %" D " of an older template version, size or kind are replaced",
+                             counts->ready, wanted, counts->stale_ready);
   if (wanted < counts->spares)
     return usher_reason_new (
         "maximum", "%" D " of at most %" D " desktops belong to somebody: there is room for %" D " spare(s) of %" D,
@@ -76,17 +104,20 @@ usher_pool_plan (const UsherPoolCounts *counts)
     {
       plan.retire = free;
       plan.retire_failed = counts->failed;
+      plan.retire_stale = counts->stale_ready + counts->stale_making;
       plan.reason = usher_reason_new ("deleting", "the pool is being deleted: %" D " desktop(s) are left",
-                                      free + counts->owned + counts->failed);
+                                      free + counts->owned + counts->failed + counts->stale_ready + counts->stale_making);
       return plan;
     }
   plan.retire = MAX (free - wanted, 0);
+  plan.retire_stale = retire_stale (counts, wanted, left_s == 0);
   if (left_s == 0)
     plan.retire_failed = counts->failed;
   if (left_s > 0 && (counts->failed > 0 || free < wanted))
     hold_back (counts, left_s, &plan);
   else if (free < wanted)
-    make (counts, wanted - free, &plan);
+    make (counts, MIN (wanted - free, room_beside (counts, counts->stale_ready + counts->stale_making - plan.retire_stale)),
+          &plan);
   if (plan.reason == NULL)
     plan.reason = explain (counts, wanted);
   return plan;

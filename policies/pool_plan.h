@@ -10,6 +10,8 @@ typedef struct {
   gint64 making; /* planned or provisioning, nobody's */
   gint64 owned;  /* somebody's, in whatever live state */
   gint64 failed; /* failed before they ever answered, or nobody's: to be replaced */
+  /* nobody's, and not as the pool wants them any more (another template version, size or kind): neither ready nor making */
+  gint64 stale_ready, stale_making;
   /* making desktops went wrong */
   gint64 failures;     /* one after the other, without one that answered since */
   gint64 failed_ago_s; /* since the newest of them */
@@ -20,6 +22,7 @@ typedef struct {
   gint64 create;
   gint64 retire;        /* of ready and making ones: those being made first */
   gint64 retire_failed; /* of failed */
+  gint64 retire_stale;  /* of the stale ones: those being made first */
   gint64 again_s;       /* look again after so many seconds though nothing changes; 0: no need */
   UsherReason *reason;  /* why not more; NULL when the promise is kept */
 } UsherPoolPlan;
@@ -28,7 +31,8 @@ typedef struct {
  * times, at most 300 s; 0: none. */
 gint64 usher_pool_back_off (gint64 failures, gint64 failed_ago_s);
 
-/* Rules: "spares", "maximum", "back-off", "deleting". create and retire are never both positive. After failures none is
+/* Rules: "spares", "maximum", "back-off", "deleting", "outdated". create and retire are never both positive. Stale spares stay
+ * until others are ready in their place, of which a quarter of the spares are made at a time. After failures none is
  * made, and no failed one retired, for the time of back-off; then one at a time until one answers. */
 UsherPoolPlan usher_pool_plan (const UsherPoolCounts *counts);
 

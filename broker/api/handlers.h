@@ -28,6 +28,7 @@ gboolean usher_records_list_step (UsherCall *call, UsherStore *store, GError **e
 gboolean usher_records_get_step (UsherCall *call, UsherStore *store, GError **error);
 gboolean usher_records_apply_step (UsherCall *call, UsherStore *store, GError **error);
 gboolean usher_records_delete_step (UsherCall *call, UsherStore *store, GError **error);
+gboolean usher_records_refresh_step (UsherCall *call, UsherStore *store, GError **error);
 gboolean usher_records_why_step (UsherCall *call, UsherStore *store, GError **error);
 
 /* hosts.c */

@@ -102,6 +102,13 @@ usher_records_delete_step (UsherCall *call, UsherStore *store, GError **error)
 }
 
 gboolean
+usher_records_refresh_step (UsherCall *call, UsherStore *store, GError **error)
+{
+  UsherActor actor = usher_call_get_actor (call);
+  return answer_if (call, 202, usher_store_refresh (store, &actor, usher_call_get_param (call, 0), error));
+}
+
+gboolean
 usher_records_why_step (UsherCall *call, UsherStore *store, GError **error)
 {
   return answer_if (call, 200, usher_store_why (store, usher_call_get_param (call, 0), error));

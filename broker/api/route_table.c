@@ -21,6 +21,7 @@ const UsherRoute usher_routes[] = {
   API ("PUT", "/api/v1/records/{kind}/{name}", ADMIN, NULL, usher_records_apply_step),
   API ("DELETE", "/api/v1/records/{kind}/{name}", ADMIN, NULL, usher_records_delete_step),
   API ("POST", "/api/v1/records/host/{name}/token", ADMIN, NULL, usher_hosts_token_step),
+  API ("POST", "/api/v1/records/desktop/{name}/refresh", ADMIN, NULL, usher_records_refresh_step),
   API ("GET", "/api/v1/why/{id}", ADMIN, NULL, usher_records_why_step),
   API ("POST", "/api/v1/hosts/join", ANYONE, NULL, usher_hosts_join_step),
   GATEWAY ("POST", "/gateway/v1/redeem", usher_gateway_redeem_step),

@@ -54,13 +54,14 @@ static void
 make_pass (UsherControllers *controllers)
 {
   g_autoptr (GError) error = NULL;
-  UsherPass pass = { .tick = g_get_monotonic_time () >= controllers->next_tick_us };
+  gint64 now_us = g_get_monotonic_time ();
+  UsherPass pass = { .tick = now_us >= controllers->next_tick_us, .look = now_us >= controllers->next_look_us };
 
   g_mutex_lock (&controllers->lock);
   controllers->woken = FALSE; /* what comes from now on is for the next pass */
   g_mutex_unlock (&controllers->lock);
   gboolean good = usher_pass_make (&pass, controllers->store, &error);
-  gint64 now_us = g_get_monotonic_time ();
+  now_us = g_get_monotonic_time ();
   say (controllers, error);
   if (pass.tick)
     controllers->next_tick_us = now_us + TICK_US;

@@ -59,6 +59,19 @@ end_sessions (UsherPass *pass, UsherStore *store, GError **error)
 }
 
 static gboolean
+leave (UsherPass *pass, UsherStore *store, GError **error)
+{
+  guint again_s = 0;
+  if (!pass->tick && !pass->look)
+    return TRUE;
+  if (!usher_work_leave (store, usher_leaving_plan, &again_s, error))
+    return FALSE;
+  if (again_s > 0)
+    look_again (pass, again_s);
+  return TRUE;
+}
+
+static gboolean
 mark_silent (UsherPass *pass, UsherStore *store, GError **error)
 {
   return !pass->tick || usher_work_mark_silent (store, error);
@@ -71,7 +84,7 @@ forget (UsherPass *pass, UsherStore *store, GError **error)
 }
 
 static gboolean (*const steps[]) (UsherPass *, UsherStore *, GError **) = {
-  mark_silent, keep_pools, drop_unplaced, place, end_sessions, forget,
+  mark_silent, leave, keep_pools, drop_unplaced, place, end_sessions, forget,
 };
 
 gboolean

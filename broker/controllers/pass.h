@@ -4,6 +4,7 @@
 
 typedef struct {
   gboolean tick; /* also what only time brings about */
+  gboolean look; /* an earlier pass wished to look again just now */
   guint again_s; /* the outcome: look again after so many seconds; 0: no need */
 } UsherPass;
 

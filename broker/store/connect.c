@@ -28,14 +28,15 @@ static const UsherSql lock_own = {
 };
 static const UsherSql lock_spare = {
   "connect-spare",
-  "SELECT d.id FROM desktop d JOIN host h ON h.id = d.host WHERE d.pool = $1::uuid AND d.state = 'spare' AND d.owner "
-  "IS NULL "
-  "AND d.seen_state = 'ready' AND " UP " ORDER BY d.ready_at LIMIT 1 FOR NO KEY UPDATE OF d SKIP LOCKED",
+  "SELECT d.id FROM desktop d JOIN pool_wants v ON v.pool = d.pool JOIN host h ON h.id = d.host WHERE d.pool = $1::uuid "
+  "AND d.state = 'spare' AND d.owner IS NULL AND d.assignment = v.assignment AND d.seen_state = 'ready' AND " UP " ORDER "
+  "BY d.template_version = v.template_version DESC, d.ready_at LIMIT 1 FOR NO KEY UPDATE OF d SKIP LOCKED",
 };
 static const UsherSql take_making = {
   "connect-making",
   "UPDATE desktop SET owner = $2::uuid, history = usher_note(history, 'assigned', $3) WHERE id = (SELECT id FROM "
-  "desktop WHERE pool = $1::uuid AND owner IS NULL AND state IN ('planned', 'provisioning') ORDER BY state DESC, "
+  "desktop WHERE pool = $1::uuid AND owner IS NULL AND state IN ('planned', 'provisioning') AND assignment = (SELECT assignment "
+  "FROM pool_wants WHERE pool = $1::uuid) ORDER BY state DESC, "
   "placed_at, created_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) RETURNING id",
 };
 /* One that nobody has, waiting for whoever works on it just now: only for a pool that has no room for another. */
@@ -311,7 +312,7 @@ connect_in_transaction (UsherStore *store, gpointer data, GError **error)
     return FALSE;
   in->connect->ready = view->ready;
   in->connect->eta_s = view->eta_s;
-  in->connect->retry_after_ms = view->ready ? 0 : CLAMP (view->eta_s * 100, 500, 2000);
+  in->connect->retry_after_ms = view->ready ? 0 : CLAMP (view->eta_s * 100, view->soon ? 100 : 500, 2000);
   json_decref (in->connect->desktop);
   in->connect->desktop = json_incref (view->document);
   return TRUE;
@@ -344,6 +345,21 @@ usher_store_connect (UsherStore *store, const UsherActor *actor, const char *per
     *out_reasons = json_incref (reasons);
   g_propagate_error (error, local);
   return NULL;
+}
+
+static const UsherSql find_version = {
+  "connect-version",
+  "SELECT coalesce(max(d.resource_version), 0) FROM desktop d JOIN pool p ON p.id = d.pool WHERE d.owner = $1::uuid AND "
+  "p.name = $2",
+};
+
+gboolean
+usher_store_connect_version (UsherStore *store, const char *person, const char *pool, gint64 *out_version, GError **error)
+{
+  g_autoptr (UsherRows) rows = usher_sql (store, &find_version, error, person, pool);
+  if (rows != NULL)
+    *out_version = usher_cell_int (rows, 0, 0);
+  return rows != NULL;
 }
 
 void

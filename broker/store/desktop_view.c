@@ -1,22 +1,30 @@
 #include "broker/store/desktop_view.h"
 
-#include "policies/eta.h"
-
-guint
-usher_desktop_view_eta (const json_t *made_s, gint64 elapsed_s)
-{
-  gint64 times[USHER_ETA_TIMES_MAX];
-  gsize n = MIN (json_array_size (made_s), USHER_ETA_TIMES_MAX);
-  for (gsize i = 0; i < n; i++)
-    times[i] = json_integer_value (json_array_get (made_s, i));
-  return usher_eta_estimate (times, n, elapsed_s);
-}
+/* The columns, from the first one on. */
+enum {
+  ID,
+  NAME,
+  POOL,
+  STATE,
+  REASON,
+  SINCE,
+  SEEN_STATE,
+  SEEN_REASON,
+  ELAPSED,
+  ETA,
+  HOST,
+  SILENT,
+  WAS_READY,
+  RESTARTING,
+  OBSTACLES,
+  REFRESHING,
+};
 
 /* What its owner is told while it does not answer. */
 static char *
-why (const UsherDesktopView *view, const UsherRows *rows, int row, int column)
+why (const UsherDesktopView *view, const UsherEtaView *eta, const UsherRows *rows, int row, int column)
 {
-  const char *reason = usher_cell_text (rows, row, column + 4), *seen_reason = usher_cell_text (rows, row, column + 7);
+  const char *reason = usher_cell_text (rows, row, column + REASON), *seen_reason = usher_cell_text (rows, row, column + SEEN_REASON);
   switch (view->state)
     {
     case USHER_DESKTOP_PLANNED:
@@ -30,9 +38,14 @@ why (const UsherDesktopView *view, const UsherRows *rows, int row, int column)
     }
   if (view->silent)
     return g_strdup_printf ("its host %s does not report: its state is unknown",
-                            usher_cell_text (rows, row, column + 10));
-  if (usher_cell_bool (rows, row, column + 13))
+                            usher_cell_text (rows, row, column + HOST));
+  if (usher_cell_bool (rows, row, column + RESTARTING))
     return g_strdup ("it is being restarted");
+  if (usher_cell_bool (rows, row, column + REFRESHING))
+    return g_strdup ("it gets a fresh system; your data stays");
+  if (eta->parent != NULL && seen_reason[0] == '\0')
+    return g_strdup_printf ("host %s makes its template ready, once for all desktops of this kind",
+                            usher_cell_text (rows, row, column + HOST));
   return g_strdup (seen_reason[0] != '\0' ? seen_reason : "it is starting");
 }
 
@@ -40,24 +53,27 @@ UsherDesktopView *
 usher_desktop_view_read (const UsherRows *rows, int row, int column)
 {
   UsherDesktopView *view = g_new0 (UsherDesktopView, 1);
-  json_auto_t *made_s = usher_cell_json (rows, row, column + 9);
-  gboolean seen_ready = g_strcmp0 (usher_cell (rows, row, column + 6), usher_seen_state_name (USHER_SEEN_READY)) == 0;
+  json_auto_t *times = usher_cell_json (rows, row, column + ETA);
+  UsherEtaView eta = usher_eta_view_read (times, usher_cell_int (rows, row, column + ELAPSED));
+  gboolean seen_ready = g_strcmp0 (usher_cell (rows, row, column + SEEN_STATE), usher_seen_state_name (USHER_SEEN_READY)) == 0;
 
-  g_strlcpy (view->id, usher_cell_text (rows, row, column), USHER_ID_SIZE);
-  if (!usher_desktop_state_parse (usher_cell_text (rows, row, column + 3), &view->state))
+  g_strlcpy (view->id, usher_cell_text (rows, row, column + ID), USHER_ID_SIZE);
+  if (!usher_desktop_state_parse (usher_cell_text (rows, row, column + STATE), &view->state))
     view->state = USHER_DESKTOP_GONE;
-  view->silent = usher_cell_bool (rows, row, column + 11);
-  view->was_ready = usher_cell_bool (rows, row, column + 12);
+  view->silent = usher_cell_bool (rows, row, column + SILENT);
+  view->was_ready = usher_cell_bool (rows, row, column + WAS_READY);
   view->ready = (view->state == USHER_DESKTOP_ASSIGNED || view->state == USHER_DESKTOP_SPARE) && seen_ready
-                && !view->silent && !usher_cell_bool (rows, row, column + 13);
-  view->obstacles = usher_cell_json (rows, row, column + 14);
-  view->eta_s = view->ready ? 0 : usher_desktop_view_eta (made_s, usher_cell_int (rows, row, column + 8));
-  view->why = view->ready ? g_strdup ("") : why (view, rows, row, column);
+                && !view->silent && !usher_cell_bool (rows, row, column + RESTARTING)
+                && !usher_cell_bool (rows, row, column + REFRESHING);
+  view->obstacles = usher_cell_json (rows, row, column + OBSTACLES);
+  view->eta_s = view->ready ? 0 : eta.eta_s;
+  view->soon = eta.instant;
+  view->why = view->ready ? g_strdup ("") : why (view, &eta, rows, row, column);
   view->document = json_pack ("{s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "id", view->id, "name",
-                              usher_cell_text (rows, row, column + 1), "pool", usher_cell_text (rows, row, column + 2),
+                              usher_cell_text (rows, row, column + NAME), "pool", usher_cell_text (rows, row, column + POOL),
                               "state", usher_desktop_state_name (view->state), "reason", view->why, "eta_s",
                               view->ready ? json_null () : json_integer (view->eta_s), "since",
-                              usher_cell_text (rows, row, column + 5));
+                              usher_cell_text (rows, row, column + SINCE));
   return view;
 }
 

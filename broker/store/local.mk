@@ -8,12 +8,14 @@ libusher_store_a_SOURCES = \
 	broker/store/delete.c \
 	broker/store/desktop_move.c broker/store/desktop_move.h \
 	broker/store/desktop_view.c broker/store/desktop_view.h \
+	broker/store/eta_view.c broker/store/eta_view.h \
 	broker/store/hosts.c broker/store/hosts.h \
 	broker/store/kind.c broker/store/kind.h \
 	broker/store/listener.c broker/store/listener.h \
 	broker/store/migrate.c broker/store/migrate.h broker/store/migration_list.h \
 	broker/store/people.c broker/store/people.h \
 	broker/store/records.c broker/store/records.h \
+	broker/store/refresh.c broker/store/refresh.h \
 	broker/store/sessions.c broker/store/sessions.h \
 	broker/store/sign_in.c broker/store/sign_in.h \
 	broker/store/spec.c broker/store/spec.h \
@@ -22,7 +24,7 @@ libusher_store_a_SOURCES = \
 	broker/store/sync.c broker/store/sync_parents.c broker/store/sync_parents.h \
 	broker/store/uploads.c broker/store/uploads.h \
 	broker/store/versions.c broker/store/versions.h broker/store/versions_wanted.c \
-	broker/store/work.h broker/store/work_place.c broker/store/work_pool.c broker/store/work_rest.c
+	broker/store/work.h broker/store/work_leave.c broker/store/work_place.c broker/store/work_pool.c broker/store/work_rest.c
 nodist_libusher_store_a_SOURCES = broker/store/migration_list.c
 libusher_store_a_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS)
 STORE_LIBS = libusher-store.a libusher-policies.a $(AUTH_LIBS) $(PQ_LIBS) $(BASE_LIBS)
@@ -35,7 +37,8 @@ MIGRATIONS = \
 	$(srcdir)/broker/store/migrations/0005_obstacles.sql \
 	$(srcdir)/broker/store/migrations/0006_horizon.sql \
 	$(srcdir)/broker/store/migrations/0007_clones.sql \
-	$(srcdir)/broker/store/migrations/0008_versions.sql
+	$(srcdir)/broker/store/migrations/0008_versions.sql \
+	$(srcdir)/broker/store/migrations/0009_leaving.sql
 EXTRA_DIST += $(MIGRATIONS) broker/store/embed.awk broker/store/roles.sql
 CLEANFILES += broker/store/migration_list.c
 broker/store/migration_list.c: $(MIGRATIONS) $(srcdir)/broker/store/embed.awk

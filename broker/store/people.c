@@ -16,8 +16,9 @@ static const UsherSql find_pools = {
   "AND x.state IN ('planned', 'provisioning')), "
   "(SELECT x.reason FROM desktop x WHERE x.pool = p.id AND x.owner IS NULL AND x.obstacles <> '[]' LIMIT 1), "
   "(SELECT count(*) FROM host y WHERE y.last_seen > now() - interval '30 seconds' AND y.spec->>'mode' = 'active'), "
-  "to_jsonb(p.made_s), coalesce(p.status->>'reason', ''), p.failure, " USHER_DESKTOP_VIEW_COLUMNS " "
-  "FROM pool p LEFT JOIN desktop d ON d.pool = p.id AND d.owner = $1::uuid AND d.state NOT IN ('draining', 'gone') "
+  USHER_ETA_VIEW ("(v.clone = 'instant')", "usher_best_parent(v.template, v.template_version, v.vcpus, v.ram_mib)") ", "
+  "coalesce(d.assignment, v.assignment), coalesce(p.status->>'reason', ''), p.failure, " USHER_DESKTOP_VIEW_COLUMNS " "
+  "FROM pool p JOIN pool_wants v ON v.pool = p.id LEFT JOIN desktop d ON d.pool = p.id AND d.owner = $1::uuid AND d.state NOT IN ('draining', 'gone') "
   "LEFT JOIN host h ON h.id = d.host WHERE NOT p.deleting AND p.id IN "
   "(SELECT e.pool FROM entitlement e JOIN person o ON e.key = ANY (o.keys) WHERE o.id = $1::uuid) ORDER BY 2, 1",
 };
@@ -33,7 +34,8 @@ enum {
   MAKING,
   STUCK,
   HOSTS,
-  MADE_S,
+  ETA,
+  ASSIGNMENT,
   REASON,
   FAILURE,
   VIEW
@@ -72,7 +74,7 @@ pool_document (const UsherRows *rows, int row)
 {
   g_autoptr (UsherDesktopView) own
       = usher_cell (rows, row, VIEW) != NULL ? usher_desktop_view_read (rows, row, VIEW) : NULL;
-  json_auto_t *made_s = usher_cell_json (rows, row, MADE_S);
+  json_auto_t *times = usher_cell_json (rows, row, ETA);
   g_autofree char *reason = NULL;
   const char *state;
   json_t *eta = NULL;
@@ -80,7 +82,7 @@ pool_document (const UsherRows *rows, int row)
     {
       state = state_without (rows, row, &reason);
       eta = g_str_equal (state, "available") || g_str_equal (state, "starting")
-                ? json_integer (usher_desktop_view_eta (made_s, 0))
+                ? json_integer (usher_eta_view_read (times, 0).eta_s)
                 : NULL;
     }
   else
@@ -92,9 +94,9 @@ pool_document (const UsherRows *rows, int row)
       reason = g_strdup (own->why);
       eta = own->ready ? NULL : json_integer (own->eta_s);
     }
-  return json_pack ("{s:s, s:s, s:s, s:s, s:s, s:o*, s:O?}", "name", usher_cell_text (rows, row, NAME), "display_name",
+  return json_pack ("{s:s, s:s, s:s, s:s, s:s, s:s, s:o*, s:O?}", "name", usher_cell_text (rows, row, NAME), "display_name",
                     usher_cell_text (rows, row, DISPLAY_NAME), "description", usher_cell_text (rows, row, DESCRIPTION),
-                    "state", state, "reason", reason != NULL ? reason : "", "eta_s", eta, "desktop",
+                    "assignment", usher_cell_text (rows, row, ASSIGNMENT), "state", state, "reason", reason != NULL ? reason : "", "eta_s", eta, "desktop",
                     own != NULL ? own->document : NULL);
 }
 
@@ -157,7 +159,7 @@ usher_store_desktops_of (UsherStore *store, const char *person, gint64 after, js
 
 static const UsherSql restart_desktop = {
   "restart",
-  "UPDATE desktop SET restart_revision = restart_revision + 1, history = usher_note(history, 'restart', $3) "
+  "UPDATE desktop SET restart_revision = restart_revision + 1, asked_at = now(), history = usher_note(history, 'restart', $3) "
   "WHERE id = $1::uuid AND owner = $2::uuid AND state IN ('assigned', 'stopped', 'failed') RETURNING name",
 };
 static const UsherSql find_own = {

@@ -30,6 +30,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (UsherConnect, usher_connect_free)
 UsherConnect *usher_store_connect (UsherStore *store, const UsherActor *actor, const char *person, const char *pool,
                                    const char *client, json_t **out_reasons, GError **error);
 
+/* A number that changes with every change of the person's desktop of the pool; 0: none. Cheap: whoever waits for a connect to
+ * become ready asks again only when it is another. */
+gboolean usher_store_connect_version (UsherStore *store, const char *person, const char *pool, gint64 *out_version,
+                                      GError **error);
+
 /* Asks for a restart of the person's own desktop (restart_revision + 1); returns DESKTOP. MISSING when it is not
  * theirs; CONFLICT when it is not running or being made. Audited. */
 json_t *usher_store_restart (UsherStore *store, const UsherActor *actor, const char *person, const char *desktop,

@@ -33,5 +33,9 @@ json_t *usher_store_apply (UsherStore *store, const UsherActor *actor, UsherKind
 gboolean usher_store_delete (UsherStore *store, const UsherActor *actor, UsherKind kind, const char *name_or_id,
                              gboolean *out_pending, GError **error);
 
+/* Asks for a fresh system of a desktop, from what its pool wants now; its data disk is kept. Returns the record. MISSING; CONFLICT
+ * when it has no data disk or is not on a host. Audited. */
+json_t *usher_store_refresh (UsherStore *store, const UsherActor *actor, const char *name_or_id, GError **error);
+
 /* {"record","explanation":[{"at","rule","message"}…],"audit":[…]} for the id of any kind of record; MISSING. */
 json_t *usher_store_why (UsherStore *store, const char *id, GError **error);

@@ -19,7 +19,8 @@ static const UsherSql enter_session = {
   "session-enter",
   "UPDATE session s SET gateway = $2, client_address = $3, carrier = $4 FROM desktop d, person o "
   "WHERE s.id = $1::uuid AND s.state = 'offered' AND d.id = s.desktop AND d.owner = s.person AND o.id = s.person "
-  "AND d.state NOT IN ('draining', 'gone') RETURNING o.name, s.desktop_name",
+  "AND d.state NOT IN ('draining', 'gone') AND s.created_at >= coalesce(d.refreshed_at, '-infinity') RETURNING o.name, "
+  "s.desktop_name",
 };
 
 typedef struct {

@@ -5,6 +5,7 @@
 #include "broker/store/audit_add.h"
 #include "broker/store/spec.h"
 #include "broker/store/sql.h"
+#include "broker/store/work.h"
 #include "common/fault.h"
 #include "policies/throttle.h"
 
@@ -180,12 +181,13 @@ static const UsherSql find_web_session = {
 };
 static const UsherSql revoke_session = {
   "web-session-revoke",
-  "UPDATE web_session SET revoked_at = now() WHERE id = $1::uuid AND revoked_at IS NULL",
+  "UPDATE web_session SET revoked_at = now(), signed_out = true WHERE id = $1::uuid AND revoked_at IS NULL RETURNING "
+  "person",
 };
 static const UsherSql revoke_all = {
   "web-session-revoke-all",
   "UPDATE web_session SET revoked_at = now() WHERE revoked_at IS NULL AND person = (SELECT id FROM person WHERE key = "
-  "$1)",
+  "$1) RETURNING person",
 };
 
 void
@@ -239,10 +241,12 @@ sign_out (UsherStore *store, gpointer data, GError **error)
 {
   SignOut *out = data;
   UsherAuditLine line = { .action = "signout", .outcome = "ok", .kind = "user", .object = out->actor->name };
-  gint64 count = 0;
-  if (!usher_sql_do (store, out->revoke, &count, error, out->what))
-    return FALSE;
-  return count == 0 || usher_audit_add (store, out->actor, &line, error);
+  g_autoptr (UsherRows) revoked = usher_sql (store, out->revoke, error, out->what);
+  if (revoked == NULL || PQntuples (revoked) == 0)
+    return revoked != NULL;
+  USHER_FAULT_POINT ("store.sign-out");
+  return usher_audit_add (store, out->actor, &line, error)
+         && usher_work_leave_person (store, out->actor, usher_cell_text (revoked, 0, 0), usher_leaving_plan, error);
 }
 
 gboolean

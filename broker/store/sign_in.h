@@ -35,8 +35,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (UsherSignedIn, usher_signed_in_free)
 /* Whose session `token` is (untrusted text); UNAUTHENTICATED when it is unknown, expired or revoked. */
 UsherSignedIn *usher_store_find_signed_in (UsherStore *store, const char *token, GError **error);
 
-/* Revokes a sign-in session; audited. One that is gone already is fine. */
+/* Revokes a sign-in session because its person signs out; audited. One that is gone already is fine. With the person's last one
+ * go floating desktops, and fresh systems are made (policies/leaving). */
 gboolean usher_store_sign_out (UsherStore *store, const UsherActor *actor, const char *session, GError **error);
 
-/* Revokes all sign-in sessions of an account. */
+/* Revokes all sign-in sessions of an account; what the person has open goes on. */
 gboolean usher_store_sign_out_all (UsherStore *store, const UsherActor *actor, const char *user, GError **error);

@@ -11,11 +11,10 @@ char *usher_sync_fetches_text (const UsherSyncRequest *request);
  * desktop of, and desktops that are being made there, perhaps from an older version. */
 #define USHER_SYNC_CANDIDATES                                                                                          \
   "(SELECT coalesce(jsonb_agg(to_jsonb(c)), '[]') FROM (SELECT template, version, vcpus, ram_mib, sum(wanted)::bigint " \
-  "AS wanted, bool_or(making) AS making FROM (SELECT t.name AS template, coalesce((p.spec->>'template_version')::bigint, " \
-  "(t.spec->>'version')::bigint) AS version, (p.spec->>'vcpus')::bigint AS vcpus, (p.spec->>'ram_mib')::bigint AS ram_mib, " \
+  "AS wanted, bool_or(making) AS making FROM (SELECT v.template, v.template_version AS version, v.vcpus, v.ram_mib, "         \
   "(p.spec->>'spares')::bigint + (SELECT count(*) FROM desktop d WHERE d.pool = p.id AND d.host = $1::uuid AND d.state " \
-  "NOT IN ('draining', 'gone')) AS wanted, false AS making FROM pool p JOIN template t ON t.id = p.template WHERE NOT "  \
-  "p.deleting AND coalesce(p.spec->>'clone', 'instant') = 'instant' AND EXISTS (SELECT FROM host WHERE id = $1::uuid AND " \
+  "NOT IN ('draining', 'gone')) AS wanted, false AS making FROM pool p JOIN pool_wants v ON v.pool = p.id WHERE NOT "   \
+  "p.deleting AND v.clone = 'instant' AND EXISTS (SELECT FROM host WHERE id = $1::uuid AND " \
   "spec->>'mode' = 'active') AND ((p.spec->>'spares')::bigint > 0 OR EXISTS (SELECT FROM entitlement e WHERE e.pool = "  \
   "p.id) OR EXISTS (SELECT FROM desktop d WHERE d.pool = p.id)) UNION ALL SELECT template, template_version, vcpus, "    \
   "ram_mib, 0, true FROM desktop WHERE host = $1::uuid AND clone = 'instant' AND (state = 'provisioning' OR (state "     \

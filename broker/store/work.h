@@ -2,6 +2,7 @@
  * is one transaction that looks again at what it acts on: any number of brokers may run them at once. */
 #pragma once
 #include "broker/store/store.h"
+#include "policies/leaving.h"
 #include "policies/placement.h"
 #include "policies/pool_plan.h"
 
@@ -32,6 +33,18 @@ typedef gssize (*UsherWorkChoose) (const UsherPlacementWish *wish, const UsherPl
  * does). What cannot be placed keeps its reasons; *out_left says how many. */
 gboolean usher_work_place (UsherStore *store, UsherWorkChoose choose, guint *out_placed, guint *out_left,
                            GError **error);
+
+/* ---- people who left ---- */
+
+/* What is decided for the desktop of somebody without a sign-in; see usher_leaving_plan(). */
+typedef UsherLeavingPlan (*UsherWorkLeaving) (const UsherLeaving *leaving);
+
+/* In the caller's transaction, at once: wipes or refreshes what the person leaves behind, unless there is another sign-in. */
+gboolean usher_work_leave_person (UsherStore *store, const UsherActor *actor, const char *person, UsherWorkLeaving decide,
+                                  GError **error);
+
+/* The same for everybody, one transaction a desktop: those whose sign-in ran out. *out_again_s as usher_work_on_pool(). */
+gboolean usher_work_leave (UsherStore *store, UsherWorkLeaving decide, guint *out_again_s, GError **error);
 
 /* ---- the rest ---- */
 

@@ -4,29 +4,43 @@
 #include "broker/store/sql.h"
 #include "broker/store/work.h"
 #include "common/fault.h"
+#include "common/json.h"
 
 static const UsherSql list_pools = { "work-pools", "SELECT id FROM pool ORDER BY name" };
 static const UsherSql lock_pool = {
   "work-pool-lock",
-  "SELECT name, (spec->>'spares')::bigint, (spec->>'maximum')::bigint, deleting, failures, "
-  "extract(epoch FROM now() - failed_at)::bigint, failure FROM pool WHERE id = $1::uuid FOR NO KEY UPDATE SKIP LOCKED",
+  "SELECT p.name, (p.spec->>'spares')::bigint, (p.spec->>'maximum')::bigint, p.deleting, p.failures, "
+  "extract(epoch FROM now() - p.failed_at)::bigint, p.failure, v.clone, CASE WHEN v.clone = 'instant' THEN "
+  "coalesce((SELECT CASE b->>'state' WHEN 'unable' THEN b->>'reason' WHEN 'failed' THEN 'their parent could not be built: ' "
+  "|| (b->>'reason') END FROM usher_best_parent(v.template, v.template_version, v.vcpus, v.ram_mib) b), (SELECT "
+  "d.seen_clone_reason FROM desktop d WHERE d.pool = p.id AND d.template_version = v.template_version AND "
+  "d.seen_clone_reason <> '' AND d.state NOT IN ('draining', 'gone') ORDER BY d.created_at DESC LIMIT 1)) END FROM pool p "
+  "JOIN pool_wants v ON v.pool = p.id WHERE p.id = $1::uuid FOR NO KEY UPDATE OF p SKIP LOCKED",
 };
+/* Whether a desktop d is as pool_wants v would make it. */
+#define FITS                                                                                                           \
+  "((d.template, d.template_version, d.vcpus, d.ram_mib, d.clone, d.assignment, d.data_gib) = "                        \
+  "(v.template, v.template_version, v.vcpus, v.ram_mib, v.clone, v.assignment, v.data_gib))"
 /* One that failed after it had been somebody's holds work: it counts as owned and stays. */
 static const UsherSql count_desktops = {
   "work-pool-count",
-  "SELECT count(*) FILTER (WHERE owner IS NULL AND state = 'spare'), "
-  "count(*) FILTER (WHERE owner IS NULL AND state IN ('planned', 'provisioning', 'stopped', 'suspended')), "
+  "SELECT count(*) FILTER (WHERE owner IS NULL AND state = 'spare' AND fits), "
+  "count(*) FILTER (WHERE owner IS NULL AND state IN ('planned', 'provisioning', 'stopped', 'suspended') AND fits), "
   "count(*) FILTER (WHERE owner IS NOT NULL AND NOT (state = 'failed' AND ready_at IS NULL)), "
   "count(*) FILTER (WHERE state = 'failed' AND (owner IS NULL OR ready_at IS NULL)), "
-  "(SELECT count(*) FROM desktop WHERE pool = $1::uuid AND state IN ('draining', 'gone')) "
-  "FROM desktop WHERE pool = $1::uuid AND state NOT IN ('draining', 'gone')",
+  "(SELECT count(*) FROM desktop WHERE pool = $1::uuid AND state IN ('draining', 'gone')), "
+  "count(*) FILTER (WHERE owner IS NULL AND state = 'spare' AND NOT fits), "
+  "count(*) FILTER (WHERE owner IS NULL AND state IN ('planned', 'provisioning', 'stopped', 'suspended') AND NOT fits) "
+  "FROM (SELECT d.owner, d.state, d.ready_at, " FITS " AS fits FROM desktop d JOIN pool_wants v ON v.pool = d.pool WHERE "
+  "d.pool = $1::uuid AND d.state NOT IN ('draining', 'gone')) d",
 };
-static const UsherSql choose_extra = {
-  "work-pool-extra",
-  "SELECT id FROM desktop WHERE pool = $1::uuid AND owner IS NULL AND state IN ('planned', 'provisioning', 'stopped', "
-  "'suspended', 'spare') ORDER BY array_position(ARRAY['planned', 'provisioning', 'stopped', 'suspended', 'spare'], "
-  "state), created_at DESC LIMIT $2::bigint FOR NO KEY UPDATE SKIP LOCKED",
-};
+#define NOBODYS(fits)                                                                                                  \
+  "SELECT d.id FROM desktop d JOIN pool_wants v ON v.pool = d.pool WHERE d.pool = $1::uuid AND d.owner IS NULL AND "   \
+  "d.state IN ('planned', 'provisioning', 'stopped', 'suspended', 'spare') AND " fits " ORDER BY array_position("      \
+  "ARRAY['planned', 'provisioning', 'stopped', 'suspended', 'spare'], d.state), d.created_at DESC LIMIT $2::bigint "   \
+  "FOR NO KEY UPDATE OF d SKIP LOCKED"
+static const UsherSql choose_extra = { "work-pool-extra", NOBODYS (FITS) };
+static const UsherSql choose_stale = { "work-pool-stale", NOBODYS ("NOT " FITS) };
 static const UsherSql choose_failed = {
   "work-pool-failed",
   "SELECT id FROM desktop WHERE pool = $1::uuid AND state = 'failed' AND (owner IS NULL OR ready_at IS NULL) "
@@ -70,11 +84,9 @@ static const UsherSql next_number = {
 };
 static const UsherSql add_desktop = {
   "plan-desktop",
-  "INSERT INTO desktop (name, pool, owner, template, template_version, vcpus, ram_mib, reason, history, clone, data_gib) "
-  "SELECT $2, p.id, $3::uuid, t.name, coalesce((p.spec->>'template_version')::bigint, (t.spec->>'version')::bigint), "
-  "(p.spec->>'vcpus')::bigint, (p.spec->>'ram_mib')::bigint, $4, usher_note('[]', 'planned', $4), "
-  "coalesce(p.spec->>'clone', 'instant'), CASE WHEN p.spec->>'assignment' = 'fresh-system' THEN "
-  "coalesce((p.spec->>'data_gib')::bigint, 10) ELSE 0 END FROM pool p JOIN template t ON t.id = p.template WHERE p.id = $1::uuid ON CONFLICT (name) DO NOTHING",
+  "INSERT INTO desktop (name, pool, owner, template, template_version, vcpus, ram_mib, reason, history, clone, assignment, data_gib) "
+  "SELECT $2, v.pool, $3::uuid, v.template, v.template_version, v.vcpus, v.ram_mib, $4, usher_note('[]', 'planned', $4), "
+  "v.clone, v.assignment, v.data_gib FROM pool_wants v WHERE v.pool = $1::uuid ON CONFLICT (name) DO NOTHING",
 };
 #define NAME_TRIES 1000 /* names that another pool of the same naming took */
 
@@ -125,7 +137,9 @@ count (UsherStore *store, const char *pool, const UsherRows *head, UsherPoolCoun
                                .ready = usher_cell_int (rows, 0, 0),
                                .making = usher_cell_int (rows, 0, 1),
                                .owned = usher_cell_int (rows, 0, 2),
-                               .failed = usher_cell_int (rows, 0, 3) };
+                               .failed = usher_cell_int (rows, 0, 3),
+                               .stale_ready = usher_cell_int (rows, 0, 5),
+                               .stale_making = usher_cell_int (rows, 0, 6) };
   *out_draining = usher_cell_int (rows, 0, 4);
   return TRUE;
 }
@@ -158,20 +172,37 @@ carry_out (UsherStore *store, const char *pool, const UsherPoolCounts *counts, c
     }
   return drain (store, &choose_failed, pool, plan->retire_failed, "replaced",
                 "it could not be made: another takes its place", error)
+         && drain (store, &choose_stale, pool, plan->retire_stale, "outdated",
+                   "its template version, size or kind is not the pool's any more", error)
          && drain (store, &choose_extra, pool, plan->retire, "extra", "the pool has more spares than it wants", error);
 }
 
+/* Which clones its desktops are, and why not the wanted ones: "" or "linked clones: …". */
+static void
+note_clone (json_t *status, const UsherRows *head)
+{
+  const char *why = usher_cell (head, 0, 8), *reason = usher_json_string (status, "reason");
+  gboolean linked = why != NULL && why[0] != '\0';
+  g_autofree char *said = linked ? g_strconcat ("linked clones: ", why, NULL) : g_strdup ("");
+  json_object_set_new (status, "clone", json_string (linked ? "linked" : usher_cell_text (head, 0, 7)));
+  json_object_set_new (status, "clone_reason", json_string (said));
+  if (linked && reason[0] == '\0')
+    json_object_set_new (status, "reason", json_string (said));
+}
+
 static gboolean
-write_pool_status (UsherStore *store, const char *pool, const UsherPoolCounts *counts, const UsherPoolPlan *plan,
-                   gint64 draining, GError **error)
+write_pool_status (UsherStore *store, const char *pool, const UsherRows *head, const UsherPoolCounts *counts,
+                   const UsherPoolPlan *plan, gint64 draining, GError **error)
 {
   const char *rule = plan->reason != NULL ? plan->reason->rule : "",
              *message = plan->reason != NULL ? plan->reason->message : "";
   json_auto_t *status
-      = json_pack ("{s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s}", "ready", (json_int_t) counts->ready, "making",
+      = json_pack ("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s}", "ready", (json_int_t) counts->ready, "outdated",
+                   (json_int_t) (counts->stale_ready + counts->stale_making), "making",
                    (json_int_t) (counts->making + plan->create), "assigned", (json_int_t) counts->owned, "failed",
                    (json_int_t) counts->failed, "draining", (json_int_t) draining, "failures",
                    (json_int_t) counts->failures, "rule", rule, "reason", message);
+  note_clone (status, head);
   g_autofree char *text = json_dumps (status, JSON_COMPACT);
   return usher_sql_do (store, &write_status, NULL, error, pool, text, rule, message);
 }
@@ -191,7 +222,7 @@ work_on_pool (UsherStore *store, gpointer data, GError **error)
   g_auto (UsherPoolPlan) plan = work->plan (&counts);
   work->again_s = plan.again_s;
   return carry_out (store, work->pool, &counts, &plan, error)
-         && write_pool_status (store, work->pool, &counts, &plan, draining, error);
+         && write_pool_status (store, work->pool, head, &counts, &plan, draining, error);
 }
 
 gboolean

@@ -97,15 +97,17 @@ export function createApi({ base = "/api/v1", fetcher = (...args) => fetch(...ar
     watchDesktops: async (after, { timeoutS = 25, signal } = {}) =>
       (await call("GET", `/desktops?watch=1&after=${encodeURIComponent(after)}&timeout_s=${timeoutS}`, { signal })).body,
 
-    /** `{ready: true, desktop, session, ticket, url, …}`, or `{ready: false, desktop, eta_s, retry_after_ms}`: ask again. */
-    connect: async (poolName, { signal } = {}) => {
-      const { status, body } = await call("POST", `${pool(poolName)}/connect`, { body: { client: "browser" }, signal });
+    /** `{ready: true, desktop, session, ticket, url, …}`, or `{ready: false, desktop, eta_s, retry_after_ms}`: ask again. With
+     *  `waitS` it answers the moment the desktop is ready, at the latest after that. */
+    connect: async (poolName, { waitS = 0, signal } = {}) => {
+      const wish = waitS > 0 ? { client: "browser", wait_s: waitS } : { client: "browser" };
+      const { status, body } = await call("POST", `${pool(poolName)}/connect`, { body: wish, signal });
       return { ...body, ready: status === 200 };
     },
 
     /** The text of a .vv file; an ApiError of kind "unknown" with retryAfterS while the desktop starts. */
-    viewerFile: async (poolName, { signal } = {}) => {
-      const response = await send("GET", `${pool(poolName)}/connect.vv`, { signal });
+    viewerFile: async (poolName, { waitS = 0, signal } = {}) => {
+      const response = await send("GET", `${pool(poolName)}/connect.vv${waitS > 0 ? `?wait_s=${waitS}` : ""}`, { signal });
       if (!response.ok) throw errorOf(response, await jsonOf(response));
       return response.text();
     },

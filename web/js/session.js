@@ -10,7 +10,11 @@ import { backOffMs, sleep } from "./watch.js";
 
 /** After this long a connection counts as a good one, and the next loss starts with a short wait again. */
 const STEADY_MS = 10000;
-const clampMs = (ms) => Math.min(Math.max(ms ?? 1000, 250), 10000);
+const clampMs = (ms) => Math.min(Math.max(ms ?? 1000, 100), 10000);
+/** How long the service is let wait in one question, once it said that the desktop starts. */
+const ASK_WAIT_S = 20;
+/** A question that was to wait and came back sooner was not waited for: then the page waits. */
+const WAITED_MS = 1000;
 
 /**
  * `connect` is the client's (client.js). `onstate({state, …})` hears:
@@ -22,6 +26,7 @@ export function createSession({ api, pool, connect, element, onstate, wait = sle
   let connection = null;
   let hangUp = null;
   let attempt = 0;
+  let starting = false;
   let nudge = () => {};
   const stop = new AbortController();
 
@@ -81,11 +86,15 @@ export function createSession({ api, pool, connect, element, onstate, wait = sle
   /** A ticket, or null when it is not to be had now and the loop has to come again. */
   async function ask() {
     try {
-      const answer = await api.connect(pool, { signal: stop.signal });
+      const askedMs = now();
+      const waitS = starting ? ASK_WAIT_S : 0;
+      const answer = await api.connect(pool, { waitS, signal: stop.signal });
+      starting = !answer.ready;
       if (answer.ready) return answer;
       onstate({ state: "starting", etaS: answer.eta_s, desktop: answer.desktop });
-      await pause(clampMs(answer.retry_after_ms));
+      if (waitS > 0 && now() - askedMs < WAITED_MS) await pause(clampMs(answer.retry_after_ms));
     } catch (error) {
+      starting = false;
       if (ended || error?.name === "AbortError") return null;
       if (!(error instanceof ApiError)) throw error;
       if (error.kind === "signed-out") end("signed-out", "You are signed out.");

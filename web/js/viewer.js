@@ -4,6 +4,8 @@ import { ApiError } from "./api.js";
 import { sleep } from "./watch.js";
 
 const LONGEST_WAIT_MS = 10 * 60 * 1000;
+/** How long the service is let wait in one question, once it said that the desktop starts. */
+const ASK_WAIT_S = 20;
 
 /**
  * The text of the .vv file of a pool. While the desktop starts, or the service does not know, it asks again after the
@@ -11,14 +13,16 @@ const LONGEST_WAIT_MS = 10 * 60 * 1000;
  */
 export async function fetchViewerFile({ api, pool, onWaiting = () => {}, signal, wait = sleep, now = Date.now }) {
   const deadline = now() + LONGEST_WAIT_MS;
-  for (;;) {
+  for (let waitS = 0; ; waitS = ASK_WAIT_S) {
+    const askedMs = now();
     try {
-      return await api.viewerFile(pool, { signal });
+      return await api.viewerFile(pool, { waitS, signal });
     } catch (error) {
       const again = error instanceof ApiError && error.kind === "unknown" && now() < deadline;
       if (!again) throw error;
       onWaiting(error);
-      await wait(Math.min(Math.max(error.retryAfterS, 1), 10) * 1000, signal);
+      const waited = waitS > 0 && now() - askedMs > 1000;
+      if (waitS > 0 && !waited) await wait(Math.min(Math.max(error.retryAfterS, 1), 10) * 1000, signal);
     }
   }
 }

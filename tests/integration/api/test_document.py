@@ -1,10 +1,12 @@
 """docs/openapi.yaml against the running broker: every route of the table is in it, every status in it is exercised, and
 every body fits its schema (which alone.Document checks for each answer here)."""
+import concurrent.futures
 import http.client
 import json
 import re
 import signal
 import ssl
+import time
 
 import pytest
 from alone import certificate_request, verifies
@@ -209,6 +211,41 @@ def test_apply_get_delete(alone, admin, office):
     assert admin.delete("/api/v1/records/entitlement/office-carol").status == 404
     assert admin.get("/api/v1/records/entitlement/office-carol").status == 404
     assert admin.delete("/api/v1/records/template/tiny").status == 409
+
+
+def test_a_fresh_system(alone, admin, office, host):
+    spec = dict(display_name="Lab", template="tiny", spares=0, maximum=2, vcpus=1, ram_mib=256, naming="lab-{n}", data_gib=1,
+                assignment="fresh-system", linger_s=0)
+    admin.apply("pool", "lab", **spec)
+    admin.apply("entitlement", "lab-users", pool="lab", group="desktop-users")
+    _, offer = connected(alone, "bob", host, "lab")
+    name = offer.json["desktop"]["name"]
+    answer = admin.post(f"/api/v1/records/desktop/{name}/refresh")
+    assert answer.status == 202 and answer.json["spec"]["system_revision"] == 1
+    assert next(one for one in host.sync().json["desktops"] if one["name"] == name)["system_revision"] == 1
+    assert admin.post("/api/v1/records/desktop/nothing/refresh").status == 404
+    assert admin.post(f"/api/v1/records/desktop/{spares(admin)[0]['name']}/refresh").status == 409
+    assert admin.delete("/api/v1/records/pool/lab").status == 202
+
+
+def test_connect_waits_for_the_desktop(alone, admin, office, host):
+    """One question, which is answered when the host says that the desktop is ready."""
+    admin.apply("pool", "slow", display_name="Slow", template="tiny", spares=0, maximum=2, vcpus=1, ram_mib=256, naming="slow-{n}")
+    admin.apply("entitlement", "slow-users", pool="slow", group="desktop-users")
+    bob = alone.person("bob")
+    early = bob.post("/api/v1/pools/slow/connect", {"client": "spice", "wait_s": 1})
+    assert early.status == 202
+    assert bob.post("/api/v1/pools/slow/connect", {"client": "spice", "wait_s": 26}).status == 400
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        began = time.monotonic()
+        asked = pool.submit(bob.post, "/api/v1/pools/slow/connect", {"client": "spice", "wait_s": 25})
+        time.sleep(0.3)  # it may look once before the host speaks
+        assert not asked.done()
+        host.obey()
+        answer = asked.result(20)
+    assert answer.status == 200 and time.monotonic() - began < 10
+    assert bob.get("/api/v1/pools/slow/connect.vv?wait_s=5").status == 200
+    assert admin.delete("/api/v1/records/pool/slow").status == 202
 
 
 def test_apply_refuses(alone, admin, office):

@@ -8,22 +8,33 @@ plans_by_table (void **state)
     UsherPoolCounts counts;
     gint64 create, retire, retire_failed, again_s;
     const char *rule; /* NULL: the promise is kept */
+    gint64 retire_stale;
   } cases[] = {
-    { { .spares = 2, .maximum = 5 }, 2, 0, 0, 0, "spares" },
-    { { .spares = 2, .maximum = 5, .ready = 2 }, 0, 0, 0, 0, NULL },
-    { { .spares = 2, .maximum = 5, .ready = 1, .making = 1 }, 0, 0, 0, 0, "spares" },
-    { { .spares = 2, .maximum = 5, .ready = 4 }, 0, 2, 0, 0, NULL },
-    { { .spares = 2, .maximum = 5, .owned = 4 }, 1, 0, 0, 0, "maximum" },
-    { { .spares = 2, .maximum = 5, .owned = 5 }, 0, 0, 0, 0, "maximum" },
-    { { .spares = 2, .maximum = 5, .owned = 5, .ready = 1 }, 0, 1, 0, 0, "maximum" },
-    { { .spares = 0, .maximum = 5 }, 0, 0, 0, 0, NULL },
-    { { .spares = 2, .maximum = 5, .failed = 1, .failures = 1, .failed_ago_s = 1 }, 0, 0, 0, 4, "back-off" },
-    { { .spares = 2, .maximum = 5, .failed = 1, .failures = 1, .failed_ago_s = 5 }, 1, 0, 1, 0, "spares" },
-    { { .spares = 0, .maximum = 5, .failed = 1, .failures = 1, .failed_ago_s = 1 }, 0, 0, 0, 4, "back-off" },
-    { { .spares = 2, .maximum = 5, .failures = 1, .failed_ago_s = 5 }, 1, 0, 0, 0, "spares" },
-    { { .spares = 2, .maximum = 5, .making = 1, .failures = 3, .failed_ago_s = 500 }, 0, 0, 0, 0, "back-off" },
-    { { .spares = 2, .maximum = 5, .failures = 40, .failed_ago_s = 299 }, 0, 0, 0, 1, "back-off" },
-    { { .spares = 2, .maximum = 5, .ready = 1, .making = 1, .owned = 2, .deleting = TRUE }, 0, 2, 0, 0, "deleting" },
+    { { .spares = 2, .maximum = 5 }, 2, 0, 0, 0, "spares", 0 },
+    { { .spares = 2, .maximum = 5, .ready = 2 }, 0, 0, 0, 0, NULL, 0 },
+    { { .spares = 2, .maximum = 5, .ready = 1, .making = 1 }, 0, 0, 0, 0, "spares", 0 },
+    { { .spares = 2, .maximum = 5, .ready = 4 }, 0, 2, 0, 0, NULL, 0 },
+    { { .spares = 2, .maximum = 5, .owned = 4 }, 1, 0, 0, 0, "maximum", 0 },
+    { { .spares = 2, .maximum = 5, .owned = 5 }, 0, 0, 0, 0, "maximum", 0 },
+    { { .spares = 2, .maximum = 5, .owned = 5, .ready = 1 }, 0, 1, 0, 0, "maximum", 0 },
+    { { .spares = 0, .maximum = 5 }, 0, 0, 0, 0, NULL, 0 },
+    { { .spares = 2, .maximum = 5, .failed = 1, .failures = 1, .failed_ago_s = 1 }, 0, 0, 0, 4, "back-off", 0 },
+    { { .spares = 2, .maximum = 5, .failed = 1, .failures = 1, .failed_ago_s = 5 }, 1, 0, 1, 0, "spares", 0 },
+    { { .spares = 0, .maximum = 5, .failed = 1, .failures = 1, .failed_ago_s = 1 }, 0, 0, 0, 4, "back-off", 0 },
+    { { .spares = 2, .maximum = 5, .failures = 1, .failed_ago_s = 5 }, 1, 0, 0, 0, "spares", 0 },
+    { { .spares = 2, .maximum = 5, .making = 1, .failures = 3, .failed_ago_s = 500 }, 0, 0, 0, 0, "back-off", 0 },
+    { { .spares = 2, .maximum = 5, .failures = 40, .failed_ago_s = 299 }, 0, 0, 0, 1, "back-off", 0 },
+    { { .spares = 2, .maximum = 5, .ready = 1, .making = 1, .owned = 2, .deleting = TRUE }, 0, 2, 0, 0, "deleting", 0 },
+    /* a version was published */
+    { { .spares = 2, .maximum = 5, .stale_ready = 2 }, 1, 0, 0, 0, "outdated", 0 },
+    { { .spares = 2, .maximum = 5, .stale_ready = 2, .making = 1 }, 0, 0, 0, 0, "outdated", 0 },
+    { { .spares = 2, .maximum = 5, .stale_ready = 2, .ready = 1 }, 1, 0, 0, 0, "outdated", 1 },
+    { { .spares = 2, .maximum = 5, .stale_ready = 1, .ready = 2 }, 0, 0, 0, 0, NULL, 1 },
+    { { .spares = 9, .maximum = 50, .stale_ready = 9 }, 2, 0, 0, 0, "outdated", 0 },
+    { { .spares = 2, .maximum = 5, .stale_making = 2 }, 2, 0, 0, 0, "spares", 2 },
+    { { .spares = 2, .maximum = 2, .stale_ready = 2 }, 1, 0, 0, 0, "outdated", 1 },
+    { { .spares = 2, .maximum = 2, .stale_ready = 1, .making = 1 }, 0, 0, 0, 0, "outdated", 0 },
+    { { .spares = 0, .maximum = 2, .stale_ready = 1 }, 0, 0, 0, 0, NULL, 1 },
   };
   (void) state;
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
@@ -32,6 +43,7 @@ plans_by_table (void **state)
       assert_int_equal (plan.create, cases[i].create);
       assert_int_equal (plan.retire, cases[i].retire);
       assert_int_equal (plan.retire_failed, cases[i].retire_failed);
+      assert_int_equal (plan.retire_stale, cases[i].retire_stale);
       assert_int_equal (plan.again_s, cases[i].again_s);
       if (cases[i].rule == NULL)
         assert_null (plan.reason);
@@ -57,13 +69,17 @@ random_pools (void **state)
                                  .owned = g_rand_int_range (rand, 0, 25),
                                  .failed = g_rand_int_range (rand, 0, 3),
                                  .failures = g_rand_int_range (rand, 0, 4),
-                                 .failed_ago_s = g_rand_int_range (rand, 0, 60) };
+                                 .failed_ago_s = g_rand_int_range (rand, 0, 60),
+                                 .stale_ready = g_rand_boolean (rand) ? g_rand_int_range (rand, 0, 10) : 0,
+                                 .stale_making = g_rand_boolean (rand) ? g_rand_int_range (rand, 0, 4) : 0 };
       g_auto (UsherPoolPlan) plan = usher_pool_plan (&counts);
       gint64 free = counts.ready + counts.making;
       assert_true (plan.create >= 0 && plan.retire >= 0 && plan.retire <= free && plan.retire_failed <= counts.failed);
       assert_true (plan.create == 0 || plan.retire == 0);
       assert_true (plan.create == 0 || free + plan.create <= counts.spares);
-      assert_true (plan.create == 0 || counts.owned + free + plan.create <= counts.maximum);
+      gint64 stale = counts.stale_ready + counts.stale_making - plan.retire_stale;
+      assert_true (plan.retire_stale >= counts.stale_making && stale >= 0);
+      assert_true (plan.create == 0 || counts.owned + free + stale + plan.create <= counts.maximum);
       if (counts.deleting)
         assert_int_equal (plan.retire, free);
 
@@ -72,8 +88,10 @@ random_pools (void **state)
       after.making += plan.create - from_making;
       after.ready -= plan.retire - from_making;
       after.failed -= plan.retire_failed;
+      after.stale_ready = stale;
+      after.stale_making = 0;
       g_auto (UsherPoolPlan) again = usher_pool_plan (&after);
-      assert_int_equal (again.create + again.retire + again.retire_failed, 0);
+      assert_int_equal (again.create + again.retire + again.retire_failed + again.retire_stale, 0);
     }
 }
 

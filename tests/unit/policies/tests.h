@@ -11,4 +11,5 @@ int run_state_tests (void);
 int run_placement_tests (void);
 int run_pool_plan_tests (void);
 int run_parents_tests (void);
+int run_leaving_tests (void);
 int run_throttle_eta_tests (void);

@@ -54,6 +54,37 @@ estimates_by_table (void **state)
   assert_int_equal (usher_eta_estimate (fast, 3, 9), 1);
 }
 
+static void
+each_kind_of_clone_has_its_times (void **state)
+{
+  static const gint64 cold[] = { 40, 44, 42 }, fast[] = { 1, 1, 3 };
+  static const struct {
+    UsherEtaParent parent;
+    gboolean known; /* the times above */
+    gint64 parent_took_s, parent_elapsed_s, elapsed_s;
+    guint eta_s;
+  } cases[] = {
+    { USHER_ETA_NO_PARENT, TRUE, 0, 0, 0, 45 },
+    { USHER_ETA_NO_PARENT, TRUE, 0, 0, 40, 2 },
+    { USHER_ETA_NO_PARENT, FALSE, 0, 0, 0, USHER_ETA_UNKNOWN_S },
+    { USHER_ETA_PARENT_READY, TRUE, 50, 900, 0, 1 },
+    { USHER_ETA_PARENT_READY, TRUE, 50, 900, 5, 1 },
+    { USHER_ETA_PARENT_READY, FALSE, 0, 0, 0, USHER_ETA_UNKNOWN_INSTANT_S },
+    { USHER_ETA_PARENT_BUILDING, TRUE, 30, 25, 900, 6 }, /* however long somebody waits: what is left of the parent */
+    { USHER_ETA_PARENT_BUILDING, TRUE, 30, 60, 0, 7 },   /* it is late */
+    { USHER_ETA_PARENT_BUILDING, FALSE, 0, 20, 0, 45 },
+    { USHER_ETA_PARENT_TO_COME, TRUE, 0, 0, 0, 45 },
+    { USHER_ETA_PARENT_TO_COME, TRUE, 20, 0, 9, 25 },
+  };
+  (void) state;
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      UsherEtaWish wish = { cold, cases[i].known ? 3 : 0,       fast, cases[i].known ? 3 : 0, cases[i].parent,
+                            cases[i].parent_took_s, cases[i].parent_elapsed_s, cases[i].elapsed_s };
+      assert_int_equal (usher_eta_of (&wish), cases[i].eta_s);
+    }
+}
+
 int
 run_throttle_eta_tests (void)
 {
@@ -61,6 +92,7 @@ run_throttle_eta_tests (void)
     cmocka_unit_test (waits_by_table),
     cmocka_unit_test (waits_are_monotonic),
     cmocka_unit_test (estimates_by_table),
+    cmocka_unit_test (each_kind_of_clone_has_its_times),
   };
   return cmocka_run_group_tests (throttle_eta, NULL, NULL);
 }

@@ -14,8 +14,11 @@ function stage(answers) {
   const states = [];
   const clients = [];
   const waits = [];
-  const world = { nowMs: 0, states, clients, waits };
-  const api = { connect: async () => {
+  const asked = [];
+  const world = { nowMs: 0, states, clients, waits, asked };
+  const api = { connect: async (pool, { waitS }) => {
+    asked.push(waitS);
+    if (world.serviceWaits && waitS > 0) world.nowMs += waitS * 1000;
     const answer = answers.length > 0 ? answers.shift() : new Promise(() => {});
     if (answer instanceof Error) throw answer;
     return answer;
@@ -48,14 +51,24 @@ async function started(answers) {
 
 test("asks, waits while it starts, connects with the ticket in memory", async () => {
   const world = await started([notReady(20), ready(1)]);
-  assert.deepEqual(world.names(), ["asking", "starting"]);
-  assert.equal(world.last().etaS, 20);
-  assert.equal(world.waits[0].ms, 400);
-  await world.letGo();
+  assert.deepEqual(world.names(), ["asking", "starting", "asking", "connecting"]);
+  assert.equal(world.states[1].etaS, 20);
+  assert.deepEqual(world.asked, [0, 20]); // the second question is answered when the desktop is there
+  assert.equal(world.waits.length, 0);
   assert.equal(world.clients[0].ticket, "ticket-1");
   assert.equal(world.clients[0].url, "wss://usher/spice");
   world.clients[0].onstate({ state: "connected" });
   assert.deepEqual(world.last(), { state: "connected", desktop: DESKTOP });
+});
+
+test("a service that does not let it wait is asked after the time it names", async () => {
+  const world = await started([notReady(20), notReady(20), notReady(19), ready(1)]);
+  assert.equal(world.waits[0].ms, 400);
+  world.serviceWaits = true;
+  await world.letGo();
+  assert.deepEqual(world.asked, [0, 20, 20, 20]);
+  assert.equal(world.waits.length, 0);
+  assert.equal(world.clients[0].ticket, "ticket-1");
 });
 
 test("a lost line asks for a fresh ticket after a wait", async () => {
@@ -115,7 +128,7 @@ test("signed out while asking, and while connected: it ends politely, once, and 
 });
 
 test("leaving while it waits ends the loop", async () => {
-  const world = await started([notReady(20), ready(1)]);
+  const world = await started([notReady(20)]);
   world.session.leave();
   await settle();
   assert.equal(world.clients.length, 0);
