@@ -9,6 +9,7 @@ libusher_common_a_SOURCES = \
 	common/pki.c common/pki.h \
 	common/secret.c common/secret.h \
 	common/settings.c common/settings.h \
+	common/start.c common/start.h \
 	common/workers.c common/workers.h \
 	common/rpc/door.c common/rpc/door.h \
 	common/rpc/grant.c common/rpc/grant.h \

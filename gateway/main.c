@@ -6,6 +6,7 @@
 #include "common/error.h"
 #include "common/log.h"
 #include "common/relay/sandbox.h"
+#include "common/start.h"
 #include "gateway/edge/server.h"
 #include "gateway/edge/upgrade.h"
 #include "gateway/settings.h"
@@ -163,14 +164,9 @@ int
 main (int argc, char **argv)
 {
   int status = 0;
-  UsherLogLevel level = USHER_LOG_INFO;
-  usher_log_init ("usher-gateway", level);
-  g_autoptr (UsherSettings) settings
-      = usher_settings_from_command_line (usher_gateway_schema, "usher-gateway", argc, argv, &status);
+  g_autoptr (UsherSettings) settings = usher_start (usher_gateway_schema, "usher-gateway", "gateway", argc, argv, &status);
   if (settings == NULL)
     return status;
-  if (usher_log_level_parse (usher_settings_get_string (settings, "gateway", "log_level"), &level))
-    usher_log_init ("usher-gateway", level);
   usher_raise_descriptor_limit ();
   Gateway gateway = { .settings = settings };
   g_autoptr (GError) error = NULL;

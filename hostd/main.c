@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/start.h"
 #include "hostd/daemon.h"
 #include "hostd/join/command.h"
 #include "hostd/settings.h"
@@ -36,12 +37,9 @@ static int
 run_daemon (int argc, char **argv)
 {
   int status;
-  UsherLogLevel level = USHER_LOG_INFO;
-  g_autoptr (UsherSettings) settings = usher_settings_from_command_line (usher_hostd_schema, "usher-hostd", argc, argv, &status);
+  g_autoptr (UsherSettings) settings = usher_start (usher_hostd_schema, "usher-hostd", "hostd", argc, argv, &status);
   if (settings == NULL)
     return status;
-  usher_log_level_parse (usher_settings_get_string (settings, "hostd", "log_level"), &level);
-  usher_log_init ("usher-hostd", level);
   return usher_hostd_run (settings);
 }
 

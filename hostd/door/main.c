@@ -5,6 +5,7 @@
 #include "common/error.h"
 #include "common/log.h"
 #include "common/relay/sandbox.h"
+#include "common/start.h"
 #include "hostd/door/door.h"
 #include "hostd/settings.h"
 
@@ -64,14 +65,9 @@ int
 main (int argc, char **argv)
 {
   int status = 0;
-  UsherLogLevel level = USHER_LOG_INFO;
-  usher_log_init ("usher-door", level);
-  g_autoptr (UsherSettings) settings
-      = usher_settings_from_command_line (usher_hostd_schema, "usher-door", argc, argv, &status);
+  g_autoptr (UsherSettings) settings = usher_start (usher_hostd_schema, "usher-door", "hostd", argc, argv, &status);
   if (settings == NULL)
     return status;
-  if (usher_log_level_parse (usher_settings_get_string (settings, "hostd", "log_level"), &level))
-    usher_log_init ("usher-door", level);
   usher_raise_descriptor_limit ();
   g_autoptr (GError) error = NULL;
   status = run (settings, &error);
