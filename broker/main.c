@@ -5,6 +5,7 @@
 #include "broker/api/api.h"
 #include "broker/auth/directory.h"
 #include "broker/controllers/controllers.h"
+#include "broker/images/service.h"
 #include "broker/settings.h"
 #include "broker/store/listener.h"
 #include "broker/store/migrate.h"
@@ -25,6 +26,7 @@ typedef struct {
   unsigned char grant_secret[USHER_GRANT_SECRET_KEY_SIZE];
   char *grant_public;
   UsherWorkers *store_workers, *directory_workers, *migrator;
+  UsherImageService *images;
   UsherStoreListener *listener;
   UsherControllers *controllers;
   UsherApi *api;
@@ -100,6 +102,7 @@ migrated (gpointer result, const GError *error, gpointer user_data)
   usher_log (USHER_LOG_NOTICE, NULL, "the database is ready");
   broker->controllers = usher_controllers_new (setting (broker, "database", "conninfo"));
   broker->listener = usher_store_listener_new (setting (broker, "database", "conninfo"), records_changed, broker);
+  usher_image_service_begin_sweeps (broker->images);
   usher_api_set_ready (broker->api, TRUE);
 }
 
@@ -147,6 +150,7 @@ open_workers (Broker *broker)
   broker->store_workers = usher_workers_new ("database", connections, queue, store_start, store_stop, broker);
   broker->directory_workers = usher_workers_new ("directory", usher_directory_setup_get_workers (broker->directory),
                                                  DIRECTORY_QUEUE, directory_start, directory_stop, broker);
+  broker->images = usher_image_service_new (broker->settings, store_start, store_stop, broker);
   broker->migrator = usher_workers_new ("migrate", 1, 1, NULL, NULL, NULL);
 }
 
@@ -161,7 +165,8 @@ start (Broker *broker, GError **error)
     return FALSE;
   open_workers (broker);
   const UsherApiParts parts = { .settings = broker->settings, .store_workers = broker->store_workers,
-                                .directory_workers = broker->directory_workers, .ca = broker->ca, .files = broker->files,
+                                .directory_workers = broker->directory_workers, .images = broker->images,
+                                .ca = broker->ca, .files = broker->files,
                                 .grant_secret = broker->grant_secret, .grant_public = broker->grant_public };
   broker->api = usher_api_new (&parts, error);
   if (broker->api == NULL || !usher_api_listen (broker->api, error))
@@ -178,11 +183,14 @@ broker_clear (Broker *broker)
   g_clear_pointer (&broker->listener, usher_store_listener_free);
   g_clear_pointer (&broker->controllers, usher_controllers_free);
   g_clear_pointer (&broker->migrator, usher_workers_free);
+  if (broker->images != NULL)
+    usher_image_service_stop (broker->images);
   g_clear_pointer (&broker->directory_workers, usher_workers_free);
   g_clear_pointer (&broker->store_workers, usher_workers_free);
   while (g_main_context_iteration (NULL, FALSE)) /* ends of jobs that were dropped */
     ;
   g_clear_pointer (&broker->api, usher_api_free);
+  g_clear_pointer (&broker->images, usher_image_service_free);
   g_clear_pointer (&broker->files, usher_static_files_free);
   g_clear_pointer (&broker->ca, usher_ca_free);
   g_clear_pointer (&broker->directory, usher_directory_setup_free);

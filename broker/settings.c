@@ -41,5 +41,11 @@ const UsherSetting usher_broker_schema[] = {
   NUMBER ("hosts", "certificate_days", "365", 1, 3650, "how long a host's certificate is good"),
   NUMBER ("hosts", "join_token_ttl_s", "3600", 60, 604800, "how long a join token can be used"),
   PATH ("keys", "dir", NULL, "folder of grant.key, grant.pub and console.key; made when missing"),
+  PATH ("templates", "dir", "/var/lib/usher/images", "folder of the template versions that were taken in; all brokers share it"),
+  NUMBER ("templates", "max_upload_mib", "65536", 1, 67108864, "files of a version may have so much together"),
+  NUMBER ("templates", "max_disk_gib", "2048", 1, 65536, "a guest may see so much of its disk"),
+  NUMBER ("templates", "max_uploads", "8", 1, 1000, "uploads under way at a time"),
+  NUMBER ("templates", "reserve_mib", "1024", 0, 1048576, "what stays free of the folder's disk"),
+  NUMBER ("templates", "upload_idle_s", "86400", 1, 2592000, "an upload nobody went on with for so long is removed"),
   { .section = NULL },
 };

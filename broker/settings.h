@@ -1,4 +1,4 @@
-/* The one schema of broker.conf: sections broker, database, directory, hosts, keys. */
+/* The one schema of broker.conf: sections broker, database, directory, hosts, keys, templates. */
 #pragma once
 #include "common/settings.h"
 

@@ -7,6 +7,7 @@
  * Handlers parse on the main loop; what blocks runs on the two worker pools. All functions: main loop. */
 #pragma once
 #include "broker/api/static_files.h"
+#include "broker/images/service.h"
 #include "common/pki.h"
 #include "common/rpc/grant.h"
 #include "common/settings.h"
@@ -19,6 +20,7 @@ typedef struct {
   const UsherSettings *settings;
   UsherWorkers *store_workers;     /* their state is a UsherStore */
   UsherWorkers *directory_workers; /* their state is a UsherDirectory */
+  UsherImageService *images;
   const UsherCa *ca;
   const UsherStaticFiles *files;
   const unsigned char *grant_secret; /* USHER_GRANT_SECRET_KEY_SIZE bytes */

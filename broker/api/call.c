@@ -66,6 +66,7 @@ usher_call_unref (UsherCall *call)
   g_strfreev (call->params);
   g_clear_pointer (&call->query, g_hash_table_unref);
   json_decref (call->body);
+  g_clear_pointer (&call->octets, g_bytes_unref);
   g_free (call->request);
   g_free (call->client);
   g_free (call->peer_pem);
@@ -123,6 +124,20 @@ usher_call_get_body (UsherCall *call)
   if (call->body == NULL)
     call->body = json_object ();
   return (UsherJson){ .object = call->body, .path = "body" };
+}
+
+GBytes *
+usher_call_get_octets (UsherCall *call)
+{
+  if (call->octets == NULL)
+    call->octets = g_bytes_new (NULL, 0);
+  return call->octets;
+}
+
+const char *
+usher_call_get_header (UsherCall *call, const char *name)
+{
+  return soup_message_headers_get_one (soup_server_message_get_request_headers (call->message), name);
 }
 
 json_t *
@@ -257,6 +272,15 @@ usher_call_add_reason (UsherCall *call, const char *rule, const char *message)
   if (call->reasons == NULL)
     call->reasons = json_array ();
   json_array_append_new (call->reasons, json_pack ("{s:s, s:s}", "rule", rule, "message", message));
+}
+
+void
+usher_call_add_reasons (UsherCall *call, const json_t *reasons)
+{
+  size_t i;
+  json_t *one;
+  json_array_foreach ((json_t *) reasons, i, one)
+    usher_call_add_reason (call, usher_json_string (one, "rule"), usher_json_string (one, "message"));
 }
 
 void

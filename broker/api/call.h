@@ -9,6 +9,7 @@
 #include "broker/store/sign_in.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/workers.h"
 
 typedef struct _UsherApi UsherApi;
 
@@ -26,6 +27,10 @@ const char *usher_call_get_param (UsherCall *call, guint index);
 const char *usher_call_get_query (UsherCall *call, const char *name);
 /* As an integer; absent: *out untouched. */
 gboolean usher_call_find_query_int (UsherCall *call, const char *name, gint64 min, gint64 max, gint64 *out, GError **error);
+/* The octets of a route that takes them. */
+GBytes *usher_call_get_octets (UsherCall *call);
+/* A header of the request, e.g. Range; NULL when absent. Main loop. */
+const char *usher_call_get_header (UsherCall *call, const char *name);
 /* The body as an object; an empty body is an empty object. */
 UsherJson usher_call_get_body (UsherCall *call);
 /* Takes the object out of the call (for one that holds a secret); NULL when there was no body. */
@@ -53,6 +58,9 @@ gpointer usher_call_get_data (UsherCall *call);
 /* Main loop: runs `step` on a store worker. FALSE with BUSY when its queue is full. */
 gboolean usher_call_run (UsherCall *call, UsherStep step, GError **error);
 
+/* The same on other threads whose state is a UsherStore. */
+gboolean usher_call_run_on (UsherCall *call, UsherWorkers *workers, UsherStep step, GError **error);
+
 /* In a step: when it returns TRUE without an answer, `next` runs on the main loop. */
 void usher_call_set_next (UsherCall *call, UsherBegin next);
 
@@ -73,8 +81,13 @@ void usher_call_answer (UsherCall *call, guint status, json_t *body);
 void usher_call_answer_bytes (UsherCall *call, guint status, const char *type, GBytes *bytes);
 void usher_call_answer_empty (UsherCall *call, guint status);
 void usher_call_set_header (UsherCall *call, const char *name, const char *value);
+/* Main loop, instead of usher_call_finish(): the octets [offset, offset + length) of the file behind `fd` (taken), read as fast as
+ * the client takes them. */
+void usher_call_stream (UsherCall *call, guint status, int fd, gint64 offset, gint64 length);
 /* One thing that stood in the way, for the error body. */
 void usher_call_add_reason (UsherCall *call, const char *rule, const char *message);
+/* A list of {"rule","message"}; may be NULL. */
+void usher_call_add_reasons (UsherCall *call, const json_t *reasons);
 /* Any refusal of this call is to be audited as `action` (static), since no store function does it. */
 void usher_call_audit_refusal (UsherCall *call, const char *action);
 /* A refusal is answered no earlier than `ms` after the call began, whatever it took to find out. */

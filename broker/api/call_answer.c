@@ -82,6 +82,14 @@ hold_back (UsherCall *call, const GError *error)
 }
 
 void
+usher_call_send_head (UsherCall *call, const GError *error)
+{
+  set_headers (call);
+  soup_server_message_set_status (call->message, call->status, call->status == 429 ? "Too Many Requests" : NULL);
+  log_answer (call, error);
+}
+
+void
 usher_call_finish (UsherCall *call, const GError *error)
 {
   g_return_if_fail (!call->finished);
@@ -90,14 +98,12 @@ usher_call_finish (UsherCall *call, const GError *error)
   call->finished = TRUE;
   if (error != NULL)
     set_error_answer (call, error);
-  set_headers (call);
-  soup_server_message_set_status (call->message, call->status, call->status == 429 ? "Too Many Requests" : NULL);
+  usher_call_send_head (call, error);
   if (call->bytes != NULL) {
     SoupMessageHeaders *headers = soup_server_message_get_response_headers (call->message);
     soup_message_headers_set_content_type (headers, call->type, NULL);
     soup_message_body_append_bytes (soup_server_message_get_response_body (call->message), call->bytes);
   }
-  log_answer (call, error);
   usher_api_call_ended (call->api, call, error);
   if (!call->gone)
     soup_server_message_unpause (call->message);

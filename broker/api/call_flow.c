@@ -55,11 +55,17 @@ step_done (gpointer result, const GError *error, gpointer user_data)
 gboolean
 usher_call_run (UsherCall *call, UsherStep step, GError **error)
 {
+  return usher_call_run_on (call, call->api->parts.store_workers, step, error);
+}
+
+gboolean
+usher_call_run_on (UsherCall *call, UsherWorkers *workers, UsherStep step, GError **error)
+{
   call->step = step;
   call->wait_topics = 0;
   call->seen = usher_waiters_now (call->api->waiters);
   /* Two references: one for the worker's job, one for the end. */
-  if (usher_workers_submit (call->api->parts.store_workers, run_step, usher_call_ref (call), (GDestroyNotify) usher_call_unref,
+  if (usher_workers_submit (workers, run_step, usher_call_ref (call), (GDestroyNotify) usher_call_unref,
                             STEP_BEGIN_MS, step_done, usher_call_ref (call), NULL, error))
     return TRUE;
   usher_call_unref (call);

@@ -14,6 +14,7 @@ struct _UsherCall {
   char **params;
   GHashTable *query; /* may be NULL */
   json_t *body;
+  GBytes *octets; /* of a route that takes them */
   char *request, *client;
   char token[USHER_TOKEN_SIZE];
   gboolean has_token;
@@ -44,6 +45,9 @@ struct _UsherCall {
   gulong hang_up; /* handler of "disconnected", which holds a reference until the call ended */
   gboolean gone; /* the client hung up: nothing may be sent */
 };
+
+/* The headers that every answer carries, and those that were set for it; the log line (call_answer.c). */
+void usher_call_send_head (UsherCall *call, const GError *error);
 
 /* A call for `message`; the route is not known yet. Main loop. */
 UsherCall *usher_call_new (UsherApi *api, UsherListener listener, SoupServerMessage *message);

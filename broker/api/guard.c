@@ -23,14 +23,15 @@ usher_guard_head (SoupServerMessage *message, GError **error)
   return TRUE;
 }
 
-/* A form of another site cannot send this type without asking first, and its origin is not ours. */
+/* A form of another site cannot send these types without asking first, and its origin is not ours. */
 static gboolean
 check_origin (UsherCall *call, GError **error)
 {
   SoupMessageHeaders *headers = soup_server_message_get_request_headers (call->message);
   const char *type = soup_message_headers_get_content_type (headers, NULL);
-  if (type == NULL || g_ascii_strcasecmp (type, "application/json") != 0) {
-    g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID, "Content-Type must be application/json");
+  const char *wanted = call->route->body == USHER_BODY_OCTETS ? "application/octet-stream" : "application/json";
+  if (type == NULL || g_ascii_strcasecmp (type, wanted) != 0) {
+    g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID, "Content-Type must be %s", wanted);
     return FALSE;
   }
   if (!usher_origin_allowed (soup_message_headers_get_one (headers, "Origin"), call->api->public_origin)) {
@@ -49,6 +50,10 @@ parse_body (UsherCall *call, GError **error)
     return TRUE;
   g_autoptr (GBytes) bytes = soup_message_body_flatten (body);
   gsize length = 0;
+  if (call->route->body == USHER_BODY_OCTETS) {
+    call->octets = g_steal_pointer (&bytes);
+    return TRUE;
+  }
   const char *text = g_bytes_get_data (bytes, &length);
   call->body = usher_json_parse (text, length, "body", error);
   if (call->body == NULL)

@@ -31,6 +31,20 @@ gboolean usher_records_delete_step (UsherCall *call, UsherStore *store, GError *
 gboolean usher_records_refresh_step (UsherCall *call, UsherStore *store, GError **error);
 gboolean usher_records_why_step (UsherCall *call, UsherStore *store, GError **error);
 
+/* uploads.c */
+gboolean usher_uploads_begin (UsherCall *call, GError **error);
+gboolean usher_uploads_piece_begin (UsherCall *call, GError **error);
+gboolean usher_uploads_finish_step (UsherCall *call, UsherStore *store, GError **error);
+gboolean usher_uploads_drop_begin (UsherCall *call, GError **error);
+
+/* versions.c */
+gboolean usher_versions_publish_step (UsherCall *call, UsherStore *store, GError **error);
+gboolean usher_versions_rollback_step (UsherCall *call, UsherStore *store, GError **error);
+gboolean usher_versions_retire_step (UsherCall *call, UsherStore *store, GError **error);
+
+/* downloads.c */
+gboolean usher_downloads_begin (UsherCall *call, GError **error);
+
 /* hosts.c */
 gboolean usher_hosts_token_step (UsherCall *call, UsherStore *store, GError **error);
 gboolean usher_hosts_join_step (UsherCall *call, UsherStore *store, GError **error);

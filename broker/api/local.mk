@@ -3,9 +3,10 @@ noinst_LIBRARIES += libusher-api.a
 libusher_api_a_SOURCES = \
 	broker/api/api.h broker/api/api_private.h \
 	broker/api/call.c broker/api/call.h broker/api/call_private.h \
-	broker/api/call_answer.c broker/api/call_flow.c \
+	broker/api/call_answer.c broker/api/call_flow.c broker/api/call_stream.c \
 	broker/api/connect.c \
 	broker/api/cookie.c broker/api/cookie.h \
+	broker/api/downloads.c \
 	broker/api/error_body.c broker/api/error_body.h \
 	broker/api/gateway.c \
 	broker/api/guard.c broker/api/guard.h \
@@ -13,6 +14,7 @@ libusher_api_a_SOURCES = \
 	broker/api/hosts.c \
 	broker/api/listeners.c broker/api/listeners.h \
 	broker/api/people.c \
+	broker/api/range.c broker/api/range.h \
 	broker/api/records.c \
 	broker/api/refusals.c \
 	broker/api/route.c broker/api/route.h broker/api/route_table.c \
@@ -20,16 +22,18 @@ libusher_api_a_SOURCES = \
 	broker/api/signin.c \
 	broker/api/handlers.h broker/api/static.c \
 	broker/api/static_files.c broker/api/static_files.h \
+	broker/api/uploads.c \
+	broker/api/versions.c \
 	broker/api/vv_file.c broker/api/vv_file.h \
 	broker/api/waiters.c broker/api/waiters.h \
 	broker/settings.c broker/settings.h
 libusher_api_a_CFLAGS = $(AM_CFLAGS) $(SOUP_CFLAGS)
-API_LIBS = libusher-api.a $(BASE_LIBS) $(SOUP_LIBS)
+API_LIBS = libusher-api.a $(BROKER_IMAGES_LIBS) $(BASE_LIBS) $(SOUP_LIBS)
 
 sbin_PROGRAMS += usher-broker
 usher_broker_SOURCES = broker/main.c
 usher_broker_CFLAGS = $(AM_CFLAGS)
-usher_broker_LDADD = libusher-api.a $(CONTROLLERS_LIBS) $(SOUP_LIBS) $(BASE_LIBS)
+usher_broker_LDADD = libusher-api.a $(BROKER_IMAGES_LIBS) $(CONTROLLERS_LIBS) $(SOUP_LIBS) $(BASE_LIBS)
 
 API_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 UNIT_TESTS += tests/unit/broker/api/route-test tests/unit/broker/api/cookie-test \

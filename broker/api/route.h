@@ -25,12 +25,19 @@ typedef gboolean (*UsherBegin) (UsherCall *call, GError **error);
 /* On a store worker thread, with its connection: sets the answer, or leaves it for more to come. */
 typedef gboolean (*UsherStep) (UsherCall *call, UsherStore *store, GError **error);
 
+/* What a request's body is. */
+typedef enum {
+  USHER_BODY_JSON,
+  USHER_BODY_OCTETS, /* application/octet-stream */
+} UsherBody;
+
 typedef struct {
   UsherListener listener;
   const char *method, *pattern;
   UsherCaller caller;
   UsherBegin begin; /* NULL: run `step` on a store worker */
   UsherStep step;
+  UsherBody body;
 } UsherRoute;
 
 /* Finds the entry for `method` and the still percent-encoded `path` (untrusted; HEAD is a file's GET). The

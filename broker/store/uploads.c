@@ -184,22 +184,56 @@ no_upload (const char *id, GError **error)
   return FALSE;
 }
 
-UsherUpload *
-usher_store_upload_find (UsherStore *store, const char *id, GError **error)
+static gboolean
+is_id (const char *id, GError **error)
 {
-  if (!usher_id_is_valid (id))
-    {
-      g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID, "\"%.40s\" is not an upload's id", id);
-      return NULL;
-    }
-  g_autoptr (UsherRows) rows = usher_sql (store, &find, error, id);
+  if (usher_id_is_valid (id))
+    return TRUE;
+  g_set_error (error, USHER_ERROR, USHER_ERROR_INVALID, "\"%.40s\" is not an upload's id", id);
+  return FALSE;
+}
+
+static UsherUpload *
+find_upload (UsherStore *store, const char *id, gboolean note, GError **error)
+{
+  g_autoptr (UsherRows) rows = is_id (id, error) ? usher_sql (store, &find, error, id) : NULL;
   if (rows == NULL)
     return NULL;
   if (PQntuples (rows) == 0)
     return no_upload (id, error), NULL;
-  if (usher_cell_bool (rows, 0, U_IDLE) && !usher_sql_do (store, &touch, NULL, error, id))
+  if (note && usher_cell_bool (rows, 0, U_IDLE) && !usher_sql_do (store, &touch, NULL, error, id))
     return NULL;
   return read_upload (rows);
+}
+
+UsherUpload *
+usher_store_upload_find (UsherStore *store, const char *id, GError **error)
+{
+  return find_upload (store, id, TRUE, error);
+}
+
+UsherUpload *
+usher_store_upload_peek (UsherStore *store, const char *id, GError **error)
+{
+  return find_upload (store, id, FALSE, error);
+}
+
+static const UsherSql find_result = { "upload-result", "SELECT template, version FROM template_version WHERE upload = $1::uuid" };
+
+gboolean
+usher_store_upload_result (UsherStore *store, const char *id, gboolean *out_done, char **out_template, gint64 *out_version,
+                           GError **error)
+{
+  g_autoptr (UsherRows) rows = is_id (id, error) ? usher_sql (store, &find_result, error, id) : NULL;
+  if (rows == NULL)
+    return FALSE;
+  *out_done = PQntuples (rows) > 0;
+  if (*out_done)
+    {
+      *out_template = g_strdup (usher_cell_text (rows, 0, 0));
+      *out_version = usher_cell_int (rows, 0, 1);
+    }
+  return TRUE;
 }
 
 gboolean
@@ -279,13 +313,11 @@ usher_store_upload_number (UsherStore *store, const char *id, gint64 at_least, g
 
 static const UsherSql add_version = {
   "version-add",
-  "INSERT INTO template_version (template, version, created_by, manifest, files, note, parent, digest, history) "
-  "SELECT template, version, created_by, $2::jsonb, $3::jsonb, note, parent, digest, usher_note('[]', 'draft', 'it was taken in') "
+  "INSERT INTO template_version (template, version, created_by, manifest, files, note, parent, digest, upload, history) "
+  "SELECT template, version, created_by, $2::jsonb, $3::jsonb, note, parent, digest, id, usher_note('[]', 'draft', 'it was taken in') "
   "FROM template_upload WHERE id = $1::uuid AND version = $4::bigint RETURNING id, name",
 };
 static const UsherSql drop_upload = { "upload-drop", "DELETE FROM template_upload WHERE id = $1::uuid RETURNING template" };
-static const UsherSql find_version = { "version-there", "SELECT 1 FROM template_version WHERE template = $1 AND version = $2::bigint AND digest = $3" };
-
 typedef struct {
   const UsherActor *actor;
   const UsherUpload *upload;
@@ -296,8 +328,7 @@ typedef struct {
 static gboolean
 is_done (UsherStore *store, const UsherUpload *upload, GError **error)
 {
-  g_autoptr (UsherRows) rows
-      = usher_sql (store, &find_version, error, upload->template, usher_number (upload->version).text, upload->digest);
+  g_autoptr (UsherRows) rows = usher_sql (store, &find_result, error, upload->id);
   if (rows == NULL)
     return FALSE;
   return PQntuples (rows) > 0 || no_upload (upload->id, error);
@@ -323,7 +354,7 @@ finish_in_transaction (UsherStore *store, gpointer data, GError **error)
     }
   UsherAuditLine line = { .action = "create", .outcome = "ok", .kind = "template-version",
                           .id = usher_cell_text (added, 0, 0), .object = usher_cell_text (added, 0, 1) };
-  USHER_FAULT_POINT ("store.version");
+  USHER_FAULT_POINT ("images.record");
   return usher_sql_do (store, &drop_upload, NULL, error, finish->upload->id)
          && usher_audit_add (store, finish->actor, &line, error);
 }

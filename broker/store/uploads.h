@@ -36,6 +36,13 @@ gboolean usher_store_upload_begin (UsherStore *store, const UsherActor *actor, c
 /* MISSING; INVALID for what cannot be an id. Notes that somebody goes on with it. */
 UsherUpload *usher_store_upload_find (UsherStore *store, const char *id, GError **error);
 
+/* The same, and nothing is noted. */
+UsherUpload *usher_store_upload_peek (UsherStore *store, const char *id, GError **error);
+
+/* The version that an upload became; *out_done FALSE when there is none. INVALID for what cannot be an id. */
+gboolean usher_store_upload_result (UsherStore *store, const char *id, gboolean *out_done, char **out_template, gint64 *out_version,
+                                    GError **error);
+
 /* Gives the upload the next number of its template, at least `at_least` and never one that a record, a host, a pool or
  * another upload has; one it had before is given up. */
 gboolean usher_store_upload_number (UsherStore *store, const char *id, gint64 at_least, gint64 *out_version, GError **error);

@@ -192,7 +192,7 @@ change_in_transaction (UsherStore *store, gpointer data, GError **error)
   json_array_clear (change->reasons);
   if (!look_at_template (store, change, error) || !ways[change->change](store, change, error))
     return FALSE;
-  USHER_FAULT_POINT ("store.version-change");
+  USHER_FAULT_POINT ("images.change");
   g_autofree char *name = g_strdup_printf ("%s.%" G_GINT64_FORMAT, change->template, change->version);
   g_autofree char *message = g_strdup_printf ("version %" G_GINT64_FORMAT " was published before", change->published);
   UsherAuditLine line = { .action = actions[change->change], .outcome = "ok", .kind = "template-version", .object = name,

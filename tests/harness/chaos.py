@@ -17,7 +17,8 @@ ONCE = "store.migrate"
 HOSTS_OWN = ("hostd.fork.", "hostd.renew.", "hostd.parent.")
 # Those inside parents and forks: tests/integration/hostd/test_clone.py kills a smaller program there.
 CLONES = "clone."
-# Those of fetching template versions: tests/integration/hostd/test_images.py.
+# Those of fetching template versions (tests/integration/hostd/test_images.py) and of taking them in
+# (tests/integration/api/test_template_faults.py).
 IMAGES = "images."
 
 

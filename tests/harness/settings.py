@@ -21,6 +21,7 @@ def broker(stack, name):
             "certificate": stack.pki.root / "broker.pem", "key": stack.pki.root / "broker.key",
         },
         "keys": {"dir": stack.root / "keys"},
+        "templates": {"dir": stack.root / "images", "reserve_mib": 0},
     }
 
 

@@ -20,6 +20,7 @@ CREATE TABLE template_version (
   note text NOT NULL DEFAULT '',
   parent bigint,
   digest text NOT NULL,                        -- of what was sent, to know it again
+  upload uuid UNIQUE,                          -- the upload it was: who asks twice gets the same answer
   state text NOT NULL DEFAULT 'draft',
   since timestamptz NOT NULL DEFAULT now(),    -- in that state
   published_at timestamptz,                    -- for the last time
@@ -36,9 +37,9 @@ BEGIN
   RAISE EXCEPTION 'a template version does not change' USING ERRCODE = 'UA003';
 END $$;
 CREATE TRIGGER stands BEFORE UPDATE ON template_version FOR EACH ROW
-  WHEN ((OLD.id, OLD.template, OLD.version, OLD.created_at, OLD.created_by, OLD.manifest, OLD.files, OLD.note, OLD.parent, OLD.digest)
+  WHEN ((OLD.id, OLD.template, OLD.version, OLD.created_at, OLD.created_by, OLD.manifest, OLD.files, OLD.note, OLD.parent, OLD.digest, OLD.upload)
         IS DISTINCT FROM
-        (NEW.id, NEW.template, NEW.version, NEW.created_at, NEW.created_by, NEW.manifest, NEW.files, NEW.note, NEW.parent, NEW.digest)
+        (NEW.id, NEW.template, NEW.version, NEW.created_at, NEW.created_by, NEW.manifest, NEW.files, NEW.note, NEW.parent, NEW.digest, NEW.upload)
         OR (OLD.state = 'retired' AND NEW.state <> 'retired') OR (NEW.stored AND NOT OLD.stored))
   EXECUTE FUNCTION usher_version_stands();
 CREATE TRIGGER touch BEFORE INSERT OR UPDATE ON template_version FOR EACH ROW EXECUTE FUNCTION usher_touch();
