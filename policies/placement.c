@@ -7,13 +7,29 @@
 #define DISK_RESERVE_MIB 2048
 #define DISK_EACH_MIB 1024 /* what a young overlay may take */
 #define SPREAD 50
+
+/* What a parent at hand is worth for an instant clone. */
+static const gint64 parent_worth[] = {
+  [USHER_PLACEMENT_PARENT_NONE] = 0,
+  [USHER_PLACEMENT_PARENT_BUILDING] = 100,
+  [USHER_PLACEMENT_PARENT_READY] = 300,
+  [USHER_PLACEMENT_PARENT_UNABLE] = 0,
+};
 #define D G_GINT64_FORMAT
+
+/* What of the free memory is given away already. */
+static gint64
+promised (const UsherPlacementWish *wish, const UsherPlacementHost *host)
+{
+  gboolean to_build = wish->instant && host->parent == USHER_PLACEMENT_PARENT_NONE;
+  return host->pending_ram_mib + host->parents_mib + (to_build ? wish->ram_mib : 0);
+}
 
 static gint64
 memory_left (const UsherPlacementWish *wish, const UsherPlacementHost *host)
 {
   gint64 reserve = MAX (host->memory_mib / RESERVE_SHARE, RESERVE_MIN_MIB);
-  return host->memory_free_mib - host->pending_ram_mib - reserve - wish->ram_mib;
+  return host->memory_free_mib - promised (wish, host) - reserve - wish->ram_mib;
 }
 
 static gint64
@@ -51,9 +67,13 @@ draining (const UsherPlacementWish *wish, const UsherPlacementHost *host)
 static UsherReason *
 no_template (const UsherPlacementWish *wish, const UsherPlacementHost *host)
 {
-  return host->has_template
-             ? NULL
-             : usher_reason_new ("template", "host %s does not have template %s", host->name, wish->template_label);
+  gboolean stuck = host->fetch_problem != NULL && host->fetch_problem[0] != '\0';
+  if (host->has_template)
+    return NULL;
+  if (!host->fetching)
+    return usher_reason_new ("template", "host %s does not have template %s", host->name, wish->template_label);
+  return usher_reason_new (stuck ? "template" : USHER_PLACEMENT_COMING, "template %s on its way to host %s, %" D " %%%s%s", wish->template_label, host->name,
+                           CLAMP (host->fetched, 0, 100), stuck ? ": " : "", stuck ? host->fetch_problem : "");
 }
 
 static UsherReason *
@@ -72,7 +92,7 @@ little_memory (const UsherPlacementWish *wish, const UsherPlacementHost *host)
                    : usher_reason_new ("memory",
                                        "host %s has %" D " MiB free, %" D " MiB of it promised: %" D
                                        " MiB short of the %" D " MiB the desktop wants and the reserve",
-                                       host->name, host->memory_free_mib, host->pending_ram_mib, -left, wish->ram_mib);
+                                       host->name, host->memory_free_mib, promised (wish, host), -left, wish->ram_mib);
 }
 
 static UsherReason *
@@ -100,7 +120,8 @@ why_not (const UsherPlacementWish *wish, const UsherPlacementHost *host)
 static gint64
 score (const UsherPlacementWish *wish, const UsherPlacementHost *host)
 {
-  return memory_left (wish, host) * 1000 / MAX (host->memory_mib, 1) - SPREAD * host->of_pool;
+  return memory_left (wish, host) * 1000 / MAX (host->memory_mib, 1) - SPREAD * host->of_pool
+         + (wish->instant ? parent_worth[host->parent] : 0);
 }
 
 static gboolean

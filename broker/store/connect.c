@@ -244,7 +244,7 @@ static gboolean
 check_hope (Connect *in, const UsherDesktopView *view, GError **error)
 {
   gboolean failed = view->state == USHER_DESKTOP_FAILED, silent = view->silent && view->was_ready;
-  if (json_array_size (view->obstacles) > 0)
+  if (view->stuck)
     {
       json_array_extend (in->reasons, view->obstacles);
       g_set_error (error, USHER_ERROR, USHER_ERROR_EXHAUSTED, "no desktop can be had now: %s", view->why);

@@ -1,5 +1,8 @@
 #include "broker/store/desktop_view.h"
 
+#include "common/json.h"
+#include "policies/placement.h"
+
 /* The columns, from the first one on. */
 enum {
   ID,
@@ -49,6 +52,18 @@ why (const UsherDesktopView *view, const UsherEtaView *eta, const UsherRows *row
   return g_strdup (seen_reason[0] != '\0' ? seen_reason : "it is starting");
 }
 
+/* Obstacles, none of which goes by waiting. */
+static gboolean
+is_stuck (const json_t *obstacles)
+{
+  size_t i;
+  json_t *one;
+  json_array_foreach (obstacles, i, one)
+    if (g_str_equal (usher_json_string (one, "rule"), USHER_PLACEMENT_COMING))
+      return FALSE;
+  return json_array_size (obstacles) > 0;
+}
+
 UsherDesktopView *
 usher_desktop_view_read (const UsherRows *rows, int row, int column)
 {
@@ -66,6 +81,7 @@ usher_desktop_view_read (const UsherRows *rows, int row, int column)
                 && !view->silent && !usher_cell_bool (rows, row, column + RESTARTING)
                 && !usher_cell_bool (rows, row, column + REFRESHING);
   view->obstacles = usher_cell_json (rows, row, column + OBSTACLES);
+  view->stuck = is_stuck (view->obstacles);
   view->eta_s = view->ready ? 0 : eta.eta_s;
   view->soon = eta.instant;
   view->why = view->ready ? g_strdup ("") : why (view, &eta, rows, row, column);

@@ -29,6 +29,7 @@ typedef struct {
   guint eta_s;        /* 0 when ready */
   gboolean soon;      /* it is forked from a parent that is ready: it answers in about a second */
   char *why;          /* for its owner; "" when ready */
+  gboolean stuck;     /* no host can take it, and waiting alone does not help */
   json_t *obstacles;  /* what keeps a planned one from being placed: [{"rule","message"}…] */
   json_t *document;   /* DESKTOP */
 } UsherDesktopView;

@@ -88,7 +88,7 @@ pool_document (const UsherRows *rows, int row)
   else
     {
       state = own->ready ? "ready"
-              : own->state == USHER_DESKTOP_FAILED || own->silent || json_array_size (own->obstacles) > 0
+              : own->state == USHER_DESKTOP_FAILED || own->silent || own->stuck
                   ? "unavailable"
                   : "starting";
       reason = g_strdup (own->why);

@@ -2,13 +2,14 @@
 #include "broker/store/sql.h"
 #include "broker/store/work.h"
 #include "common/fault.h"
+#include "common/json.h"
 
 /* One broker places at a time, so that no two give away the same memory. */
 static const UsherSql lock_placement = { "place-lock", "SELECT pg_try_advisory_xact_lock(7203850492)" };
 /* Those somebody waits for first; a handful in a transaction. */
 static const UsherSql lock_planned = {
   "place-planned",
-  "SELECT id, pool, template, template_version, vcpus, ram_mib, reason FROM desktop WHERE state = 'planned' "
+  "SELECT id, pool, template, template_version, vcpus, ram_mib, reason, clone = 'instant' FROM desktop WHERE state = 'planned' "
   "ORDER BY owner IS NULL, created_at FOR NO KEY UPDATE SKIP LOCKED",
 };
 /* What a host was given and does not count in its figures yet: all that it has not started. */
@@ -16,7 +17,7 @@ static const UsherSql find_hosts = {
   "place-hosts",
   "SELECT h.id, h.name, h.spec->>'mode' = 'active', coalesce(extract(epoch FROM now() - h.last_seen)::bigint, -1), "
   "h.cpus, h.memory_mib, h.memory_free_mib, h.disk_free_mib, to_jsonb(h.templates), coalesce(x.pending, 0), "
-  "coalesce(x.ram, 0) FROM host h LEFT JOIN (SELECT host, count(*) AS pending, sum(ram_mib)::bigint AS ram FROM "
+  "coalesce(x.ram, 0), h.parents, h.fetches FROM host h LEFT JOIN (SELECT host, count(*) AS pending, sum(ram_mib)::bigint AS ram FROM "
   "desktop WHERE host IS NOT NULL AND state = 'provisioning' AND coalesce(seen_state, 'absent') IN ('absent', "
   "'creating') GROUP BY host) x ON x.host = h.id ORDER BY h.name",
 };
@@ -36,7 +37,8 @@ typedef struct {
   UsherWorkChoose choose;
   UsherRows *rows; /* of find_hosts */
   UsherPlacementHost *hosts;
-  GStrv *templates;    /* of each host */
+  GStrv *templates;    /* of each host, as the next two */
+  json_t **parents, **fetches;
   GHashTable *of_pool; /* "HOST POOL" → count */
   guint placed, left;  /* the outcome */
 } Placement;
@@ -52,7 +54,13 @@ placement_clear (Placement *placement)
 {
   int n = placement->rows != NULL ? PQntuples (placement->rows) : 0;
   for (int i = 0; placement->templates != NULL && i < n; i++)
-    g_strfreev (placement->templates[i]);
+    {
+      g_strfreev (placement->templates[i]);
+      json_decref (placement->parents[i]);
+      json_decref (placement->fetches[i]);
+    }
+  g_clear_pointer (&placement->parents, g_free);
+  g_clear_pointer (&placement->fetches, g_free);
   g_clear_pointer (&placement->templates, g_free);
   g_clear_pointer (&placement->hosts, g_free);
   g_clear_pointer (&placement->of_pool, g_hash_table_unref);
@@ -71,6 +79,8 @@ gather (UsherStore *store, Placement *placement, GError **error)
   int n = PQntuples (rows);
   placement->hosts = g_new0 (UsherPlacementHost, n);
   placement->templates = g_new0 (GStrv, n);
+  placement->parents = g_new0 (json_t *, n);
+  placement->fetches = g_new0 (json_t *, n);
   placement->of_pool = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   for (int i = 0; i < n; i++)
     {
@@ -87,6 +97,8 @@ gather (UsherStore *store, Placement *placement, GError **error)
         .pending_ram_mib = usher_cell_int (rows, i, 10),
       };
       placement->templates[i] = usher_cell_list (rows, i, 8);
+      placement->parents[i] = usher_cell_json (rows, i, 11);
+      placement->fetches[i] = usher_cell_json (rows, i, 12);
     }
   for (int i = 0; i < PQntuples (counts); i++)
     g_hash_table_insert (placement->of_pool, pool_key (usher_cell_text (counts, i, 0), usher_cell_text (counts, i, 1)),
@@ -94,15 +106,68 @@ gather (UsherStore *store, Placement *placement, GError **error)
   return TRUE;
 }
 
+/* Whether a parent or a fetch is of the template version "NAME/VERSION". */
+static gboolean
+is_of (const json_t *one, const char *label)
+{
+  const json_t *template = json_object_get (one, "template");
+  g_autofree char *own = g_strdup_printf ("%s/%" G_GINT64_FORMAT, usher_json_string (template, "name"),
+                                          usher_json_int (template, "version"));
+  return g_str_equal (own, label);
+}
+
+static UsherPlacementParent
+parent_state (const char *state)
+{
+  return g_str_equal (state, "ready")    ? USHER_PLACEMENT_PARENT_READY
+         : g_str_equal (state, "unable") ? USHER_PLACEMENT_PARENT_UNABLE
+                                         : USHER_PLACEMENT_PARENT_BUILDING;
+}
+
+static void
+look_at_parents (UsherPlacementHost *host, const json_t *parents, const UsherPlacementWish *wish)
+{
+  size_t i;
+  json_t *one;
+  host->parent = USHER_PLACEMENT_PARENT_NONE;
+  host->parents_mib = 0;
+  json_array_foreach (parents, i, one)
+    {
+      UsherPlacementParent state = parent_state (usher_json_string (one, "state"));
+      gint64 ram_mib = usher_json_int (one, "ram_mib");
+      if (state == USHER_PLACEMENT_PARENT_BUILDING)
+        host->parents_mib += ram_mib;
+      if (is_of (one, wish->template_label) && usher_json_int (one, "vcpus") == wish->vcpus && ram_mib == wish->ram_mib)
+        host->parent = state;
+    }
+}
+
+static void
+look_at_fetches (UsherPlacementHost *host, const json_t *fetches, const char *label)
+{
+  size_t i;
+  json_t *one;
+  host->fetching = FALSE;
+  json_array_foreach (fetches, i, one)
+    if (is_of (one, label))
+      {
+        host->fetching = TRUE;
+        host->fetched = usher_json_int (one, "received") * 100 / MAX (usher_json_int (one, "size"), 1);
+        host->fetch_problem = usher_json_string (one, "reason");
+      }
+}
+
 /* What the hosts look like to this desktop. */
 static void
-look (Placement *placement, const char *pool, const char *label)
+look (Placement *placement, const char *pool, const UsherPlacementWish *wish)
 {
   for (int i = 0; i < PQntuples (placement->rows); i++)
     {
       UsherPlacementHost *host = &placement->hosts[i];
       g_autofree char *key = pool_key (host->id, pool);
-      host->has_template = g_strv_contains ((const char *const *) placement->templates[i], label);
+      host->has_template = g_strv_contains ((const char *const *) placement->templates[i], wish->template_label);
+      look_at_parents (host, placement->parents[i], wish);
+      look_at_fetches (host, placement->fetches[i], wish->template_label);
       host->of_pool = GPOINTER_TO_INT (g_hash_table_lookup (placement->of_pool, key));
     }
 }
@@ -130,7 +195,7 @@ place (UsherStore *store, Placement *placement, const char *desktop, const char 
 {
   g_autoptr (GPtrArray) reasons = usher_reasons_new ();
   gssize best;
-  look (placement, pool, wish->template_label);
+  look (placement, pool, wish);
   best = placement->choose (wish, placement->hosts, (gsize) PQntuples (placement->rows), reasons);
   if (best < 0)
     {
@@ -173,7 +238,8 @@ place_all (UsherStore *store, gpointer data, GError **error)
     {
       g_autofree char *label
           = g_strdup_printf ("%s/%s", usher_cell_text (planned, row, 2), usher_cell_text (planned, row, 3));
-      UsherPlacementWish wish = { label, usher_cell_int (planned, row, 4), usher_cell_int (planned, row, 5) };
+      UsherPlacementWish wish = { label, usher_cell_int (planned, row, 4), usher_cell_int (planned, row, 5),
+                                  usher_cell_bool (planned, row, 7) };
       if (!place (store, placement, usher_cell_text (planned, row, 0), usher_cell_text (planned, row, 1), &wish, error))
         return FALSE;
     }

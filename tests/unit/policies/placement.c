@@ -3,7 +3,8 @@
 #include "policies/placement.h"
 #include "tests/unit/policies/tests.h"
 
-static const UsherPlacementWish wish = { "tiny/1", 2, 1024 };
+static const UsherPlacementWish wish = { "tiny/1", 2, 1024, FALSE };
+static const UsherPlacementWish instant_wish = { "tiny/1", 2, 1024, TRUE };
 
 /* A host that takes the wish. */
 static UsherPlacementHost
@@ -26,7 +27,7 @@ each_filter_refuses_and_says_why (void **state)
   struct {
     const char *rule, *figure;
     UsherPlacementHost host;
-  } cases[7];
+  } cases[9];
   (void) state;
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
     cases[i].host = good_host ("kvm1");
@@ -37,6 +38,9 @@ each_filter_refuses_and_says_why (void **state)
   cases[4].rule = "cpus", cases[4].figure = "1 CPUs", cases[4].host.cpus = 1;
   cases[5].rule = "memory", cases[5].figure = "1024 MiB", cases[5].host.memory_free_mib = 1800;
   cases[6].rule = "disk", cases[6].figure = "100 MiB", cases[6].host.disk_free_mib = 100;
+  cases[7] = cases[3], cases[7].rule = "fetch", cases[7].figure = "on its way to host kvm1, 40 %";
+  cases[7].host.fetching = TRUE, cases[7].host.fetched = 40;
+  cases[8] = cases[7], cases[8].rule = "template", cases[8].figure = "40 %: the disk is full", cases[8].host.fetch_problem = "the disk is full";
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       g_autoptr (GPtrArray) reasons = usher_reasons_new ();
@@ -78,6 +82,32 @@ the_best_is_chosen (void **state)
   hosts[2].of_pool = 5;
   assert_int_equal (usher_placement_choose (&wish, hosts, 3, reasons), 1); /* spread */
   assert_int_equal (reasons->len, 0);
+}
+
+static void
+a_parent_takes_memory_and_saves_time (void **state)
+{
+  UsherPlacementHost hosts[] = { good_host ("a"), good_host ("b") };
+  g_autoptr (GPtrArray) reasons = usher_reasons_new ();
+  (void) state;
+  hosts[1].parent = USHER_PLACEMENT_PARENT_READY;
+  hosts[1].memory_free_mib = 5000;
+  assert_int_equal (usher_placement_choose (&wish, hosts, 2, reasons), 0);
+  assert_int_equal (usher_placement_choose (&instant_wish, hosts, 2, reasons), 1);
+  hosts[0].parent = USHER_PLACEMENT_PARENT_BUILDING;
+  hosts[1].parent = USHER_PLACEMENT_PARENT_UNABLE;
+  assert_int_equal (usher_placement_choose (&instant_wish, hosts, 2, reasons), 0);
+
+  UsherPlacementHost small = good_host ("c");
+  small.memory_free_mib = 1024 + 800; /* room for the desktop alone */
+  assert_int_equal (usher_placement_choose (&wish, &small, 1, reasons), 0);
+  assert_int_equal (usher_placement_choose (&instant_wish, &small, 1, reasons), -1);
+  small.parent = USHER_PLACEMENT_PARENT_UNABLE;
+  assert_int_equal (usher_placement_choose (&instant_wish, &small, 1, reasons), 0);
+  small.parent = USHER_PLACEMENT_PARENT_READY;
+  assert_int_equal (usher_placement_choose (&instant_wish, &small, 1, reasons), 0);
+  small.parents_mib = 1; /* another pool's */
+  assert_int_equal (usher_placement_choose (&instant_wish, &small, 1, reasons), -1);
 }
 
 static void
@@ -140,6 +170,7 @@ run_placement_tests (void)
     cmocka_unit_test (each_filter_refuses_and_says_why),
     cmocka_unit_test (at_the_edge_it_is_taken),
     cmocka_unit_test (the_best_is_chosen),
+    cmocka_unit_test (a_parent_takes_memory_and_saves_time),
     cmocka_unit_test (no_host_has_a_reason_too),
     cmocka_unit_test (random_hosts),
   };
