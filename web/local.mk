@@ -6,6 +6,7 @@ dist_web_DATA = web/index.html web/desktop.html web/style.css web/desktop.css we
 dist_webjs_DATA = \
 	web/js/api.js \
 	web/js/client.js \
+	web/js/confirm.js \
 	web/js/desktop.js \
 	web/js/desktops.js \
 	web/js/dom.js \

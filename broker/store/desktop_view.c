@@ -21,6 +21,7 @@ enum {
   RESTARTING,
   OBSTACLES,
   REFRESHING,
+  ASSIGNMENT,
 };
 
 /* What its owner is told while it does not answer. */
@@ -85,9 +86,10 @@ usher_desktop_view_read (const UsherRows *rows, int row, int column)
   view->eta_s = view->ready ? 0 : eta.eta_s;
   view->soon = eta.instant;
   view->why = view->ready ? g_strdup ("") : why (view, &eta, rows, row, column);
-  view->document = json_pack ("{s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "id", view->id, "name",
+  view->document = json_pack ("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "id", view->id, "name",
                               usher_cell_text (rows, row, column + NAME), "pool", usher_cell_text (rows, row, column + POOL),
-                              "state", usher_desktop_state_name (view->state), "reason", view->why, "eta_s",
+                              "assignment", usher_cell_text (rows, row, column + ASSIGNMENT), "state",
+                              usher_desktop_state_name (view->state), "reason", view->why, "eta_s",
                               view->ready ? json_null () : json_integer (view->eta_s), "since",
                               usher_cell_text (rows, row, column + SINCE));
   return view;

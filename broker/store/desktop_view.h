@@ -11,7 +11,7 @@
   "d.asked_at) END)::bigint, " USHER_ETA_VIEW (USHER_DESKTOP_VIEW_INSTANT, USHER_DESKTOP_VIEW_PARENT) ", h.name, "     \
   "coalesce(h.last_seen < now() - interval '30 seconds', d.host IS NOT NULL), "                                        \
   "d.ready_at IS NOT NULL, d.seen_restart_revision < d.restart_revision, d.obstacles, "                                \
-  "d.seen_system_revision < d.system_revision"
+  "d.seen_system_revision < d.system_revision, d.assignment"
 /* One that was ready, or is restarted, comes from its own disk. */
 #define USHER_DESKTOP_VIEW_INSTANT                                                                                     \
   "(d.clone = 'instant' AND d.seen_clone_reason = '' AND d.seen_restart_revision >= d.restart_revision AND (d.ready_at " \

@@ -5,7 +5,7 @@ import { connect } from "./client.js";
 import { byId, element, setText } from "./dom.js";
 import { createSession } from "./session.js";
 import { leaveNotice, onSignOutElsewhere } from "./signout.js";
-import { aboutSeconds } from "./texts.js";
+import { aboutSeconds, describeLeft } from "./texts.js";
 import { watchDesktops } from "./watch.js";
 
 const RESIZE_SETTLE_MS = 250;
@@ -39,6 +39,7 @@ function countDown(fromS, textOf) {
 }
 
 let startingShown = null;
+let opened = null; // the desktop, once it was shown
 
 const SHOW = {
   asking: ({ again }) => { if (!again && !startingShown) showPanel({ title: "Opening your desktop …" }); },
@@ -53,6 +54,7 @@ const SHOW = {
   },
   connecting: ({ again }) => { startingShown = null; if (!again) showPanel({ title: "Connecting to your desktop …" }); },
   connected: ({ desktop }) => {
+    opened = desktop;
     clearInterval(countdown);
     nameIt(desktop?.name ?? pool);
     byId("overlay").hidden = true;
@@ -68,8 +70,9 @@ const SHOW = {
     if (why === "left") return;
     showPanel({ title: text, reasons, busy: false, again: canRetry ? "Try again" : "" });
     if (why === "signed-out") {
-      setText(byId("overlay-text"), "Your desktop keeps running for you.");
-      leaveNotice("You are signed out. Sign in to go back to your desktop.");
+      const left = describeLeft(opened);
+      setText(byId("overlay-text"), left.text);
+      leaveNotice(left.notice);
       setTimeout(() => location.assign("/"), SIGNED_OUT_SHOWN_MS);
     }
   },

@@ -1,25 +1,13 @@
 // The list of a person's pools and desktops, kept live by the long poll.
 
 import { ApiError } from "./api.js";
+import { confirmWith } from "./confirm.js";
 import { byId, element, setMessage, setText } from "./dom.js";
-import { describeFailure, describePool, reasonTexts } from "./texts.js";
+import { assignmentHint, describeFailure, describePool, reasonTexts } from "./texts.js";
 import { fetchViewerFile, saveFile, viewerFileName } from "./viewer.js";
 import { watchDesktops } from "./watch.js";
 
 export const desktopPage = (poolName) => `/desktop.html#pool=${encodeURIComponent(poolName)}`;
-
-/** Asks in the page's dialog; true for yes. */
-function confirmWith({ title, text, yes }) {
-  const dialog = byId("confirm");
-  setText(byId("confirm-title"), title);
-  setText(byId("confirm-text"), text);
-  setText(byId("confirm-yes"), yes);
-  dialog.returnValue = "no";
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
-  });
-}
 
 /** One entry of the list; made once for a pool and then updated in place, so that focus and screen readers stay. */
 class PoolItem {
@@ -33,12 +21,13 @@ class PoolItem {
     this.state = element("span", { className: "state-text" });
     this.machine = element("span", { className: "machine" });
     this.detail = element("p", { className: "detail" });
+    this.hint = element("p", { className: "hint" });
     this.open = element("a", { className: "button primary open", textContent: "Open here", attrs: { "aria-describedby": id } });
     this.viewer = element("button", { type: "button", className: "viewer", textContent: "Open in my viewer", attrs: { "aria-describedby": id } });
     this.restart = element("button", { type: "button", className: "quiet restart", textContent: "Restart", attrs: { "aria-describedby": id } });
     this.node = element("li", { className: "pool", attrs: { "data-pool": pool.name } },
       element("div", { className: "about" }, this.title, this.description,
-        element("p", { className: "state" }, this.dot, this.state, this.machine), this.detail),
+        element("p", { className: "state" }, this.dot, this.state, this.machine), this.detail, this.hint),
       element("div", { className: "actions" }, this.open, this.viewer, this.restart));
     this.viewer.addEventListener("click", () => (this.waiting ? this.waiting.abort() : actions.openViewer(this)));
     this.restart.addEventListener("click", () => actions.restart(this));
@@ -51,6 +40,8 @@ class PoolItem {
     setText(this.title, pool.display_name || pool.name);
     setText(this.description, pool.description ?? "");
     this.description.hidden = !pool.description;
+    setText(this.hint, assignmentHint(pool.desktop?.assignment ?? pool.assignment));
+    this.hint.hidden = this.hint.textContent === "";
     setText(this.machine, pool.desktop ? pool.desktop.name : "");
     this.node.dataset.desktop = pool.desktop?.id ?? "";
     this.node.dataset.state = pool.state;

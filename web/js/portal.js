@@ -4,7 +4,9 @@ import { ApiError, createApi } from "./api.js";
 import { announceSignOut, onSignOutElsewhere, takeNotice } from "./signout.js";
 import { createDesktopsView } from "./desktops.js";
 import { createSignInView } from "./signin.js";
+import { confirmWith } from "./confirm.js";
 import { byId, setText } from "./dom.js";
+import { describeSignOut } from "./texts.js";
 import { sleep, backOffMs } from "./watch.js";
 
 const api = createApi();
@@ -35,9 +37,12 @@ async function signOut() {
   const button = byId("sign-out");
   button.disabled = true;
   try {
+    const { items: desktops } = await api.desktops();
+    const { items, question, notice } = describeSignOut(desktops);
+    if (items.length > 0 && !await confirmWith({ title: "Sign out?", text: question, items, yes: "Sign out" })) return;
     await api.signOut();
     announceSignOut();
-    showSignIn("You are signed out. Your desktop keeps running for you.");
+    showSignIn(notice);
   } catch (error) {
     if (error instanceof ApiError && error.kind === "signed-out") showSignIn("You are signed out.");
     else desktopsView.say({ tone: "bad", text: "You could not be signed out: the service does not answer. Try again." });

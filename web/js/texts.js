@@ -4,6 +4,7 @@
 export function aboutSeconds(etaS) {
   if (typeof etaS !== "number" || !Number.isFinite(etaS)) return "";
   if (etaS <= 0) return "any moment now";
+  if (etaS <= 2) return "a second or two";
   if (etaS <= 5) return "a few seconds";
   if (etaS < 90) return `about ${Math.ceil(etaS / 5) * 5} s`;
   return `about ${Math.round(etaS / 60)} min`;
@@ -43,6 +44,47 @@ export function describePool(pool, ageMs = 0) {
     canOpen: kind.canOpen,
     canRestart: Boolean(pool.desktop),
   };
+}
+
+// What becomes of a desktop when its person signs out: a hint beside it, and what is said of one by its name.
+const ASSIGNMENTS = {
+  floating: {
+    hint: "Wiped when you sign out: keep nothing on it that you need again.",
+    leaving: (name) => `${name} is wiped. Everything on it is lost.`,
+    left: "It is wiped when you sign out.",
+  },
+  "fresh-system": {
+    hint: "Its system is made new when you sign out. Your data disk stays.",
+    leaving: (name) => `${name} gets a new system. Your data disk stays; everything else on it is lost.`,
+    left: "Its system is made new when you sign out. Your data disk stays.",
+  },
+};
+const KEPT = "Your desktop keeps running for you.";
+
+/** A sentence for the list; "" for a desktop that is kept as it is. */
+export function assignmentHint(assignment) {
+  return ASSIGNMENTS[assignment]?.hint ?? "";
+}
+
+/**
+ * What signing out does to a person's desktops (of the API): `{question, items, notice}`. `items` has a sentence for each that
+ * does not stay as it is; without any nothing need be asked. `notice` is for the sign-in page afterwards.
+ */
+export function describeSignOut(desktops) {
+  const items = (desktops ?? []).filter((desktop) => ASSIGNMENTS[desktop.assignment])
+    .map((desktop) => ASSIGNMENTS[desktop.assignment].leaving(desktop.name));
+  return {
+    items,
+    question: items.length === 0 ? "" : "Signing out here ends your work on it, also where it is open now. Only if you are signed in elsewhere too, it stays until you sign out there.",
+    notice: items.length === 0 ? `You are signed out. ${KEPT}` : "You are signed out.",
+  };
+}
+
+/** What a session page says of the desktop whose person has signed out, and the sign-in page after it: `{text, notice}`. */
+export function describeLeft(desktop) {
+  const left = ASSIGNMENTS[desktop?.assignment]?.left;
+  return left ? { text: left, notice: "You are signed out." }
+    : { text: KEPT, notice: "You are signed out. Sign in to go back to your desktop." };
 }
 
 /** One sentence per reason of a refusal or of an empty list. */
