@@ -38,6 +38,9 @@ key = $state/pki/broker.key
 
 [keys]
 dir = $state/keys
+
+[templates]
+dir = $state/images
 TEXT
 }
 
@@ -71,6 +74,9 @@ key = $state/host/host.key
 ca = $state/host/ca.pem
 grant_key = $state/host/grant.pub
 identity = $state/host/host.json
+
+[images]
+shared = $state/images
 
 [door]
 listen = unix:$state/run/door.sock

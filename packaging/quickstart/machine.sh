@@ -71,6 +71,7 @@ make_ground() {
   folder host 750 root:usher-edge
   folder postgres 700 postgres:postgres
   folder templates 755 root:root
+  folder images 755 usher:usher
   folder desktops 711 root:root
   folder run 1771 usher:usher-edge
   folder run/consoles 750 root:usher-edge
