@@ -38,7 +38,14 @@ usher_broker_LDADD = libusher-api.a $(BROKER_IMAGES_LIBS) $(CONTROLLERS_LIBS) $(
 API_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 UNIT_TESTS += tests/unit/broker/api/route-test tests/unit/broker/api/cookie-test \
 	tests/unit/broker/api/static_files-test tests/unit/broker/api/vv_file-test \
-	tests/unit/broker/api/waiters-test tests/unit/broker/api/error_body-test
+	tests/unit/broker/api/waiters-test tests/unit/broker/api/error_body-test \
+	tests/unit/broker/api/range-test tests/unit/broker/images/wish-test
+tests_unit_broker_api_range_test_SOURCES = tests/unit/broker/api/range-test.c
+tests_unit_broker_api_range_test_CFLAGS = $(API_TEST_CFLAGS)
+tests_unit_broker_api_range_test_LDADD = $(API_LIBS) $(CMOCKA_LIBS)
+tests_unit_broker_images_wish_test_SOURCES = tests/unit/broker/images/wish-test.c
+tests_unit_broker_images_wish_test_CFLAGS = $(API_TEST_CFLAGS)
+tests_unit_broker_images_wish_test_LDADD = $(API_LIBS) $(CMOCKA_LIBS)
 tests_unit_broker_api_route_test_SOURCES = tests/unit/broker/api/route-test.c
 tests_unit_broker_api_route_test_CFLAGS = $(API_TEST_CFLAGS)
 tests_unit_broker_api_route_test_LDADD = $(API_LIBS) $(CMOCKA_LIBS)
@@ -63,3 +70,9 @@ tests_fuzz_http_request_SOURCES = tests/fuzz/http-request.c $(FUZZ_MAIN)
 tests_fuzz_http_request_CFLAGS = $(AM_CFLAGS) $(FUZZ_CFLAGS)
 tests_fuzz_http_request_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_CFLAGS)
 tests_fuzz_http_request_LDADD = $(API_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/upload
+tests_fuzz_upload_SOURCES = tests/fuzz/upload.c $(FUZZ_MAIN)
+tests_fuzz_upload_CFLAGS = $(AM_CFLAGS) $(FUZZ_CFLAGS)
+tests_fuzz_upload_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_CFLAGS)
+tests_fuzz_upload_LDADD = $(API_LIBS)

@@ -8,13 +8,13 @@
 #include "common/error.h"
 
 static const UsherRoute table[] = {
-  { USHER_LISTENER_API, "GET", "/api/v1/pools", USHER_CALLER_PERSON, NULL, NULL },
-  { USHER_LISTENER_API, "POST", "/api/v1/pools/{name}/connect", USHER_CALLER_PERSON, NULL, NULL },
-  { USHER_LISTENER_API, "GET", "/api/v1/records/{kind}/{name}", USHER_CALLER_ADMIN, NULL, NULL },
-  { USHER_LISTENER_API, "PUT", "/api/v1/records/{kind}/{name}", USHER_CALLER_ADMIN, NULL, NULL },
-  { USHER_LISTENER_GATEWAY, "POST", "/gateway/v1/redeem", USHER_CALLER_ANYONE, NULL, NULL },
-  { USHER_LISTENER_API, "GET", "/api/{path...}", USHER_CALLER_ANYONE, NULL, NULL },
-  { USHER_LISTENER_API, "GET", "/{path...}", USHER_CALLER_ANYONE, NULL, NULL },
+  { USHER_LISTENER_API, "GET", "/api/v1/pools", USHER_CALLER_PERSON, NULL, NULL, USHER_BODY_JSON },
+  { USHER_LISTENER_API, "POST", "/api/v1/pools/{name}/connect", USHER_CALLER_PERSON, NULL, NULL, USHER_BODY_JSON },
+  { USHER_LISTENER_API, "GET", "/api/v1/records/{kind}/{name}", USHER_CALLER_ADMIN, NULL, NULL, USHER_BODY_JSON },
+  { USHER_LISTENER_API, "PUT", "/api/v1/records/{kind}/{name}", USHER_CALLER_ADMIN, NULL, NULL, USHER_BODY_JSON },
+  { USHER_LISTENER_GATEWAY, "POST", "/gateway/v1/redeem", USHER_CALLER_ANYONE, NULL, NULL, USHER_BODY_JSON },
+  { USHER_LISTENER_API, "GET", "/api/{path...}", USHER_CALLER_ANYONE, NULL, NULL, USHER_BODY_JSON },
+  { USHER_LISTENER_API, "GET", "/{path...}", USHER_CALLER_ANYONE, NULL, NULL, USHER_BODY_JSON },
   { .method = NULL },
 };
 
