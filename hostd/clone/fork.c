@@ -91,9 +91,16 @@ resume (const Fork *fork, GError **error)
 }
 
 static gboolean
-plug (const Fork *fork, GError **error)
+plug_data (const Fork *fork, GError **error)
 {
-  if (!usher_virt_plug_devices (fork->parents->virt, &fork->cold, error))
+  return usher_virt_plug_data (fork->parents->virt, &fork->cold, error);
+}
+
+/* After the identity: on the network nobody sees the parent's. */
+static gboolean
+plug_network (const Fork *fork, GError **error)
+{
+  if (!usher_virt_plug_network (fork->parents->virt, &fork->cold, error))
     return FALSE;
   USHER_FAULT_POINT ("clone.fork.plugged");
   return TRUE;
@@ -140,8 +147,9 @@ static const struct {
   const char *name;
   gboolean (*func) (const Fork *fork, GError **error);
 } steps[] = {
-  { "overlay", make_overlay }, { "define", define }, { "start", start },            { "state", state_in },
-  { "resume", resume },        { "plug", plug },     { "identity", give_identity }, { "note", note },
+  { "overlay", make_overlay },   { "define", define },   { "start", start },               { "state", state_in },
+  { "resume", resume },          { "data", plug_data },  { "identity", give_identity },    { "network", plug_network },
+  { "note", note },
 };
 
 /* ---- the whole ---- */

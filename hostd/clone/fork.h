@@ -16,7 +16,7 @@ typedef struct {
  *
  * 1. Makes the overlay cold->disk ANEW: whatever that file held is lost. Only for a desktop that nobody has used yet.
  * 2. Defines `cold`; then starts the fork's own live definition with run metadata {start, started_at, forking: TRUE}.
- * 3. State in, resume, data disk and network card plugged, identity by the guest agent.
+ * 3. State in, resume, data disk plugged, identity by the guest agent, network card plugged.
  * 4. usher_virt_set_run() {start, started_at, ready: TRUE}: from here on it is a desktop like any other, and ready.
  *
  * On failure the live domain is destroyed and the definition of `cold` stays; the error names the step. Another fork may be tried at

@@ -8,7 +8,7 @@
 #include "common/json.h"
 #include "hostd/virt/connection.h"
 
-#define ASK_AGAIN_US (5 * 1000)
+#define ASK_AGAIN_US (10 * 1000) /* each question takes from the guest what it works with */
 #define SAID_MAX 500
 
 /* One call of the agent within the time left. NULL and UNAVAILABLE: it does not answer (yet); other errors are its refusals. */

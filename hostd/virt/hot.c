@@ -109,19 +109,27 @@ usher_virt_state_in (UsherVirt *virt, const char *id, int fd, guint timeout_ms, 
 /* ---- devices ---- */
 
 static gboolean
-plug (virDomainPtr domain, const char *xml, const char *what, GError **error)
+plug (UsherVirt *virt, const char *id, const char *xml, const char *what, GError **error)
 {
-  return *xml == '\0' || virDomainAttachDeviceFlags (domain, xml, VIR_DOMAIN_AFFECT_LIVE) == 0 || usher_virt_failed (error, what);
+  if (*xml == '\0')
+    return TRUE;
+  g_autoptr (virDomain) domain = usher_virt_lookup (virt, id, error);
+  return domain != NULL
+         && (virDomainAttachDeviceFlags (domain, xml, VIR_DOMAIN_AFFECT_LIVE) == 0 || usher_virt_failed (error, what));
 }
 
 gboolean
-usher_virt_plug_devices (UsherVirt *virt, const UsherDomainSpec *spec, GError **error)
+usher_virt_plug_data (UsherVirt *virt, const UsherDomainSpec *spec, GError **error)
 {
-  g_autoptr (virDomain) domain = usher_virt_lookup (virt, spec->id, error);
-  g_autofree char *data = spec->data != NULL ? usher_domain_xml_data_disk (spec->data) : g_strdup ("");
-  g_autofree char *card = usher_domain_xml_network (spec);
-  return domain != NULL && plug (domain, data, "plugging the data disk", error)
-         && plug (domain, card, "plugging the network card", error);
+  g_autofree char *xml = spec->data != NULL ? usher_domain_xml_data_disk (spec->data) : g_strdup ("");
+  return plug (virt, spec->id, xml, "plugging the data disk", error);
+}
+
+gboolean
+usher_virt_plug_network (UsherVirt *virt, const UsherDomainSpec *spec, GError **error)
+{
+  g_autofree char *xml = usher_domain_xml_network (spec);
+  return plug (virt, spec->id, xml, "plugging the network card", error);
 }
 
 /* ---- looking ---- */

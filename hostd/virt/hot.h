@@ -13,8 +13,9 @@ gboolean usher_virt_state_out (UsherVirt *virt, const char *id, int fd, guint ti
 /* Feeds a fork its state from `fd`; when it returns the fork is paused and an ordinary domain. */
 gboolean usher_virt_state_in (UsherVirt *virt, const char *id, int fd, guint timeout_ms, GError **error);
 
-/* Plugs what `spec` has into the live domain: its data disk, its network card. */
-gboolean usher_virt_plug_devices (UsherVirt *virt, const UsherDomainSpec *spec, GError **error);
+/* Plugs the data disk, the network card of `spec` into its live domain; success when it has none. */
+gboolean usher_virt_plug_data (UsherVirt *virt, const UsherDomainSpec *spec, GError **error);
+gboolean usher_virt_plug_network (UsherVirt *virt, const UsherDomainSpec *spec, GError **error);
 
 /* Processor time the domain has used, in nanoseconds. CONFLICT when it does not run. */
 gboolean usher_virt_cpu_time (UsherVirt *virt, const char *id, gint64 *out_ns, GError **error);
