@@ -180,6 +180,8 @@ take_outcome (Parent *parent, UsherParentAction action, const UsherParentOutcome
   gboolean later = g_error_matches (outcome->failure, USHER_ERROR, USHER_ERROR_BUSY);
   if (outcome->looked)
     take_stage (parent, action, outcome);
+  if (later && tried->stage == USHER_PARENT_LOADED)
+    tried->broken = TRUE; /* it can't be held any more, whoever wants it now */
   if (outcome->failure != NULL && !later)
     {
       gboolean again = tried->failures > 0 && usher_error_code (outcome->failure) == USHER_ERROR_UNAVAILABLE;

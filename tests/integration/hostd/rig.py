@@ -39,7 +39,7 @@ class Rig:
         self.hostd = Daemon("hostd", [BUILD / "usher-hostd", "--config", self.config], self.root,
                             inside=libvirt.inside if libvirt else None)
 
-    def write_config(self, **settings):
+    def write_config(self, clones=None, **settings):
         values = {"name": "kvm1", "state_dir": self.state, "template_dir": self.templates, "run_dir": self.run,
                   "libvirt_uri": "qemu:///system" if self.libvirt else "test:///default", "disk_reserve_mib": 16, "shutdown_s": 20,
                   "log_level": "info", **settings}
@@ -49,7 +49,7 @@ class Rig:
                  "[images]", *[f"{key} = {value}" for key, value in {"reserve_mib": 16, **self.images}.items()],
                  "[broker]", *[f"{key} = {host / name}" for key, name in files.items()],
                  "[door]", f"listen = unix:{self.root}/door.sock",
-                 "[clones]", f"emulator = {BUILD / 'usher-emulator'}"]
+                 "[clones]", *[f"{key} = {value}" for key, value in (clones or {}).items()]]
         self.config.write_text("\n".join(lines) + "\n")
 
     def join(self, token=None, check=True, *options):
