@@ -23,7 +23,7 @@ const UsherSetting usher_hostd_schema[] = {
     "How long a guest may take to shut down or restart by itself before it is made to." },
   { "hostd", "log_level", USHER_SETTING_CHOICE, "info", 0, 0, "error|warning|notice|info|debug", FALSE,
     "The least important messages still logged." },
-  { "clones", "instant", USHER_SETTING_BOOL, "no", 0, 0, NULL, FALSE,
+  { "clones", "instant", USHER_SETTING_BOOL, "yes", 0, 0, NULL, FALSE,
     "Whether desktops are forked from running parents where that is wanted and can be done; no: all are linked clones." },
   { "clones", "emulator", USHER_SETTING_PATH, "", 0, 0, NULL, FALSE,
     "The program that libvirt starts in QEMU's place for parents and forks; empty: where it is installed. QEMU's user must reach it." },
