@@ -61,7 +61,7 @@ def test_a_fork_is_ready_with_its_own_name(host):
     one, other = want(host, "office-1"), want(host, "office-2")
     for desktop, name in ((one, "office-1"), (other, "office-2")):
         seen = host.wait_state(desktop, "ready failed", 60)
-        assert (seen["state"], seen["clone"], seen["clone_reason"], seen["starts"]) == ("ready", "instant", "", 1)
+        assert (seen["state"], seen["clone"], seen["clone_reason"], seen["starts"]) == ("ready", "instant", "", 1), f"{seen}\n{host.hostd.tail()}"
         assert hostname(host, desktop) == name
     print(f"# two forks ready after {time.monotonic() - began:.2f} s")
     assert base_of(host, one) == base_of(host, other)
