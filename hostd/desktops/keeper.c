@@ -8,6 +8,7 @@
 #define ASK_EVERY_MS 1000
 #define GIVE_UP_FACTOR 2     /* times its template's ready.timeout_s, as with desktops */
 #define BAD_FORKS 3          /* in a row: then the parent is at fault */
+#define BROKEN_TIMES 2       /* another parent did not help: the version can't be forked */
 #define LIST_RETRY_MS 1000
 #define COLLECT_AFTER_MS 2000
 #define REPEAT_MS 500        /* a step that did not help is not repeated sooner */
@@ -20,7 +21,7 @@ typedef struct {
   char *failure;        /* owns tried.failure */
   gboolean listed;
   gint64 wanted_until;  /* by desktops that asked */
-  guint bad_forks;
+  guint bad_forks, broken_times; /* in a row: forks that failed, parents that were given up for it */
   gboolean busy, dropped;
   gint64 not_before;
   guint timer;
@@ -392,7 +393,7 @@ usher_keeper_forked (UsherKeeper *keeper, const UsherParentKey *key, const GErro
     return;
   if (failure == NULL)
     {
-      parent->bad_forks = 0;
+      parent->bad_forks = parent->broken_times = 0;
       parent->tried.failures = parent->tried.lasting = 0;
       parent->tried.failure = NULL;
       return;
@@ -404,6 +405,7 @@ usher_keeper_forked (UsherKeeper *keeper, const UsherParentKey *key, const GErro
   g_autoptr (GError) blame = g_error_new (USHER_ERROR, USHER_ERROR_INTERNAL, "forks of it fail: %s", failure->message);
   parent->tried.broken = TRUE;
   note_failure (parent, blame);
+  parent->tried.unable = ++parent->broken_times >= BROKEN_TIMES;
   update_seen (parent);
   go_on (parent);
 }
