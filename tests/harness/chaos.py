@@ -15,7 +15,7 @@ DAEMON_OF = {"broker": "broker", "hostd": "hostd", "gateway": "gateway"}
 ONCE = "store.migrate"
 # Steps that not every desktop's life has: tests/integration/hostd walks them by itself.
 HOSTS_OWN = ("hostd.fork.", "hostd.renew.", "hostd.parent.")
-# Those inside parents and forks: tests/integration/hostd/test_clone.py kills a smaller program there.
+# Those inside parents and forks: tests/integration/hostd/test_clone_points.py walks them.
 CLONES = "clone."
 # Those of fetching template versions (tests/integration/hostd/test_images.py) and of taking them in
 # (tests/integration/api/test_template_faults.py).
@@ -31,6 +31,12 @@ def fault_points(of_every_life=False):
             found |= {(where, name) for name in FAULT_POINT.findall(path.read_text())
                       if not name.startswith((ONCE, CLONES, IMAGES)) and not (of_every_life and name.startswith(HOSTS_OWN))}
     return sorted(found)
+
+
+def clone_points():
+    """Names of the points inside parents and forks."""
+    texts = [path.read_text() for path in sorted((SOURCE / "hostd").rglob("*.c"))]
+    return sorted({name for text in texts for name in FAULT_POINT.findall(text) if name.startswith(CLONES)})
 
 
 def kill_qemu(stack, name=None):

@@ -76,6 +76,17 @@ class Rig:
     def __exit__(self, *_):
         self.stop()
 
+    def survive(self, point, step, seconds=60):
+        """`step` makes hostd come to the fault point; it dies there and is started again."""
+        self.fault_file.write_text("")
+        if self.hostd.running():
+            self.hostd.kill()
+        self.start(USHER_FAULT=point, USHER_FAULT_FILE=str(self.fault_file))
+        step()
+        self.hostd.wait_end(seconds)
+        assert not self.fault_file.exists(), f"it ended elsewhere: {self.hostd.tail()}"
+        self.start()
+
     # -- asking -------------------------------------------------------------------------------------
 
     def wait_state(self, desktop, states, seconds=READY_S, **members):

@@ -175,8 +175,8 @@ def test_one_whose_parent_nobody_listed_gets_one(host):
 def test_a_parent_that_dies_while_it_boots_is_begun_again(host):
     parent = ("tiny", 1, 1, 224)
     host.broker.keep(PARENT, parent)
-    pid = wait_until(lambda: host.libvirt.qemu_pids(), 30, "it boots")
-    os.kill(*pid.values(), signal.SIGKILL)
+    wait_until(lambda: host.broker.seen_parent(parent).get("reason", "").startswith("booting"), 60, "it boots")
+    os.kill(*host.libvirt.qemu_pids().values(), signal.SIGKILL)
     seen = host.wait_parent(parent, "failed", 30)
     assert "ended" in seen["reason"]
     host.wait_parent(parent, "ready", 120)

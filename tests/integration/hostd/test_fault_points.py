@@ -24,18 +24,6 @@ def mortal(libvirt):
     remove_domains(libvirt)
 
 
-def survive(host, point, step):
-    """`step` makes hostd come to the point; it dies there and is started again."""
-    host.fault_file.write_text("")
-    if host.hostd.running():
-        host.hostd.kill()
-    host.start(USHER_FAULT=point, USHER_FAULT_FILE=str(host.fault_file))
-    step()
-    host.hostd.wait_end(60)
-    assert not host.fault_file.exists(), f"it ended elsewhere: {host.hostd.tail()}"
-    host.start()
-
-
 @pytest.mark.limit(150)
 @pytest.mark.parametrize("point", [name for name in POINTS if name.split(".")[1] == "renew"])
 def test_killed_while_it_makes_a_fresh_system(mortal, point):
@@ -44,7 +32,7 @@ def test_killed_while_it_makes_a_fresh_system(mortal, point):
     host.broker.want(desktop, "office-1", wanted="stopped", data_gib=1)
     host.wait_state(desktop, "stopped", 60)
     data = (host.directory(desktop) / "data.qcow2").stat().st_ino
-    survive(host, point, lambda: host.broker.change(desktop, system_revision=1))
+    host.survive(point, lambda: host.broker.change(desktop, system_revision=1))
     host.wait_state(desktop, "stopped", 60, system_revision=1)
     assert (host.directory(desktop) / "data.qcow2").stat().st_ino == data
     host.broker.change(desktop, wanted="running")
@@ -61,7 +49,7 @@ def test_killed_at(mortal, point):
 
     def step_of(name, step):
         if phase == name:
-            survive(host, point, step)
+            host.survive(point, step)
         else:
             if not host.hostd.running():
                 host.start()
