@@ -68,6 +68,9 @@ state_dir = $state
 template_dir = $state/templates
 run_dir = $state/run
 
+[clones]
+emulator = $prefix/libexec/usher/usher-emulator
+
 [broker]
 certificate = $state/host/host.pem
 key = $state/host/host.key
@@ -168,11 +171,12 @@ stop_host() {
 # For reset: domains that were made and not yet started go too.
 remove_domains() {
   local name started=''
-  [[ -n $(ls -A "$state/desktops" 2>/dev/null) ]] || return 0
+  [[ -n $(find "$state/desktops" "$state/parents" -mindepth 1 -maxdepth 1 -print -quit 2>/dev/null) ]] || return 0
   if ! libvirt_answers; then start_libvirt; started=1; fi
   for name in $(our_domains); do
     virsh -q -c qemu:///system destroy "$name" >>"$log_dir/quickstart.log" 2>&1 || :
-    logged virsh -q -c qemu:///system undefine "$name" --nvram
+    # A parent has no definition that stays.
+    [[ $name == usher-parent-* ]] || logged virsh -q -c qemu:///system undefine "$name" --nvram
   done
   [[ -z $started ]] || stop_libvirt
 }

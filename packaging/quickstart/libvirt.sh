@@ -73,20 +73,25 @@ stop_libvirt() {
   exec {shared_lock}>&-
 }
 
-# our_domains: the names of this instance's domains, running or not. Their disks say whose they are.
+# our_domains: the names of this instance's domains, running or not: desktops, and parents that boot. Their disks say whose they are.
 our_domains() {
-  local name
+  local name disks
   virsh -q -c qemu:///system list --all --name 2>/dev/null | grep '^usher-' | while read -r name; do
-    if [[ $(virsh -q -c qemu:///system domblklist "$name" 2>/dev/null) == *" $state/desktops/"* ]]; then printf '%s\n' "$name"; fi
+    disks=$(virsh -q -c qemu:///system domblklist "$name" 2>/dev/null)
+    if [[ $disks == *" $state/desktops/"* || $disks == *" $state/parents/"* ]]; then printf '%s\n' "$name"; fi
   done
   return 0
 }
 
-# Asks every running desktop to shut down, waits, then turns off what is left.
+# Asks every running desktop to shut down, waits, then turns off what is left. A parent that boots is nobody's work: it just ends.
 shut_domains_down() {
-  local name limit=$((SECONDS + 90)) running told=$((SECONDS + 5))
+  local name limit=$((SECONDS + 90)) running told=$((SECONDS + 5)) how
   libvirt_answers || return 0
-  for name in $(our_domains); do virsh -q -c qemu:///system shutdown "$name" >>"$log_dir/quickstart.log" 2>&1 || :; done
+  for name in $(our_domains); do
+    how=shutdown
+    [[ $name != usher-parent-* ]] || how=destroy
+    virsh -q -c qemu:///system "$how" "$name" >>"$log_dir/quickstart.log" 2>&1 || :
+  done
   while running=$(running_domains) && [[ -n $running ]]; do
     if ((SECONDS >= limit)); then
       for name in $running; do virsh -q -c qemu:///system destroy "$name" >>"$log_dir/quickstart.log" 2>&1 || :; done
