@@ -318,6 +318,8 @@ usher_hostd_run (const UsherSettings *settings)
 {
   Hostd hostd = { .settings = settings };
   g_autoptr (GError) error = NULL;
+  /* For good: libvirt's own event thread runs the default context whenever nobody else does, and with it our callbacks. */
+  g_main_context_acquire (NULL);
   gboolean opened = open_all (&hostd, &error);
   if (opened)
     run (&hostd);

@@ -244,7 +244,10 @@ usher_virt_free (UsherVirt *virt)
     }
   g_atomic_int_set (&virt->stopping, 1);
   virEventUpdateTimeout (virt->wake, 0);
-  g_thread_join (virt->thread);
+  if (g_main_context_is_owner (NULL))
+    g_thread_unref (virt->thread); /* it waits for the context that we have, and never comes to run */
+  else
+    g_thread_join (virt->thread);
   g_mutex_clear (&virt->lock);
   g_main_context_unref (virt->context);
   g_free (virt->uri);

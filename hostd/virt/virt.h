@@ -20,7 +20,9 @@ typedef enum {
 /* Called in the main context that was thread-default at usher_virt_new(). */
 typedef void (*UsherVirtEventFunc) (UsherVirtEvent event, const char *id, gpointer user_data);
 
-/* At most one in a process: libvirt's event loop is global. `deployment` marks our domains. */
+/* At most one in a process: libvirt's event loop is global. `deployment` marks our domains. libvirt's events come by GLib's
+ * default context; a thread of ours runs it (and all that waits there!) whenever nobody owns it, so a daemon acquires it first
+ * thing and for good. */
 UsherVirt *usher_virt_new (const char *uri, const char *deployment, UsherVirtEventFunc func, gpointer user_data);
 void usher_virt_free (UsherVirt *virt);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (UsherVirt, usher_virt_free)

@@ -389,6 +389,17 @@ def test_killed_at(point, versions):
         host.stop()
 
 
+@pytest.mark.parametrize("life", range(4))
+def test_told_to_end_while_it_comes(host, versions, life):
+    host.broker.images.rate = MIB
+    host.broker.want_version("tiny", 2, versions / "2")
+    wait_until(lambda: fetch_of(host, 2) and fetch_of(host, 2)["received"] > 0, 20, "it comes")
+    time.sleep(0.1 * life)
+    began = time.monotonic()
+    assert host.hostd.stop() == 0, host.hostd.tail()
+    assert time.monotonic() - began < 5
+
+
 def test_killed_again_and_again(versions):
     """At instants nobody chose: it converges, and at no time is anything half-made usable."""
     host = empty_host()

@@ -203,6 +203,7 @@ headers_of_images (void **state)
   make_head (head, 512, 5, "/base+");
   assert_true (usher_qcow2_backing (head, sizeof head, &name));
   assert_string_equal (name, "/base");
+  g_clear_pointer (&name, g_free);
   make_head (head, 0, 0, NULL);
   assert_true (usher_qcow2_backing (head, sizeof head, &name) && name == NULL);
   assert_true (usher_qcow2_backing ((const guint8 *) "text", 4, &name) && name == NULL);
