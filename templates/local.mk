@@ -14,3 +14,26 @@ tests_fuzz_manifest_SOURCES = tests/fuzz/manifest.c $(FUZZ_MAIN)
 tests_fuzz_manifest_CFLAGS = $(AM_CFLAGS) $(FUZZ_CFLAGS)
 tests_fuzz_manifest_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_CFLAGS)
 tests_fuzz_manifest_LDADD = libusher-templates.a $(BASE_LIBS)
+
+# What goes into Linux guests. The recipes compile it statically, for their guests; this one is for the tests.
+noinst_LIBRARIES += libusher-guest.a
+libusher_guest_a_SOURCES = \
+	templates/guest/document.c templates/guest/document.h \
+	templates/guest/ssh_key.c templates/guest/ssh_key.h
+libusher_guest_a_CFLAGS = $(AM_CFLAGS)
+
+noinst_PROGRAMS += usher-guest-identity
+usher_guest_identity_SOURCES = templates/guest/identity.c
+usher_guest_identity_CFLAGS = $(AM_CFLAGS)
+usher_guest_identity_LDADD = libusher-guest.a $(SODIUM_LIBS)
+
+UNIT_TESTS += tests/unit/templates/guest-test
+tests_unit_templates_guest_test_SOURCES = tests/unit/templates/guest-test.c
+tests_unit_templates_guest_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_templates_guest_test_LDADD = libusher-guest.a $(BASE_LIBS) $(CMOCKA_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/guest-document
+tests_fuzz_guest_document_SOURCES = tests/fuzz/guest-document.c $(FUZZ_MAIN)
+tests_fuzz_guest_document_CFLAGS = $(AM_CFLAGS) $(FUZZ_CFLAGS)
+tests_fuzz_guest_document_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_CFLAGS)
+tests_fuzz_guest_document_LDADD = libusher-guest.a $(BASE_LIBS)

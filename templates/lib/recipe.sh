@@ -148,6 +148,22 @@ kernel_package() {
 sha256_of() { sha256sum -- "$1" | cut -d' ' -f1; }
 virtual_size_of() { qemu-img info --output=json -- "$1" | jq '."virtual-size"'; }
 
+# install_guest ROOT: what a host runs in every Linux guest, below ROOT/usr/lib/usher. The one compiled program is made here,
+# unless an installed Usher brought it along.
+install_guest() {
+  local goal=$1/usr/lib/usher guest=$recipe_root/guest
+  mkdir -p -- "$goal"
+  if [[ -x $guest/identity ]]; then
+    install -m 755 "$guest/identity" "$goal/identity"
+  else
+    [[ -n $(command -v cc) && -e /usr/include/sodium.h ]] ||
+      recipe_die "needs a C compiler and libsodium for templates/guest/identity.c: apt-get install gcc libc6-dev libsodium-dev"
+    run cc -std=gnu11 -D_GNU_SOURCE -Os -s -static -ffunction-sections -fdata-sections -Wl,--gc-sections -I "$recipe_root/.." \
+      -o "$goal/identity" "$guest"/*.c -lsodium
+  fi
+  install -m 755 "$guest/identity-later" "$guest/data-disk" "$goal/"
+}
+
 # recipe_finish: $recipe_work/version holds the files and manifest.json; puts them in place.
 recipe_finish() {
   printf '%s\n' "$recipe_hash" >"$recipe_work/version/recipe"

@@ -23,7 +23,7 @@ OWNERS = {
     r"wslay/": ["gateway/ws/"],
     r"libsoup/": ["broker/", "hostd/", "ctl/", "gateway/edge/"],
     r"openssl/": ["common/relay/", "common/pki", "common/checksum"],
-    r"sodium": ["common/", "broker/", "gateway/"],
+    r"sodium": ["common/", "broker/", "gateway/", "templates/guest/"],
     r"yaml\.h": ["ctl/"],
     r"seccomp\.h|linux/seccomp": ["common/relay/", "common/image/"],
     r"systemd/": ["hostd/clone/"],
