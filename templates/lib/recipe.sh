@@ -164,6 +164,15 @@ install_guest() {
   install -m 755 "$guest/identity-later" "$guest/data-disk" "$goal/"
 }
 
+# seal ROOT: takes out what no two machines may share, and stops the build when something of it is left. Sets recipe_sealed,
+# a JSON array of the steps.
+seal() {
+  local left
+  # shellcheck disable=SC2034  # the recipe reads it
+  recipe_sealed=$("$recipe_root/seal/run" "$1" | jq -R . | jq -sc .)
+  left=$("$recipe_root/seal/check" "$1") || recipe_die "sealing left this:"$'\n'"$left"
+}
+
 # recipe_finish: $recipe_work/version holds the files and manifest.json; puts them in place.
 recipe_finish() {
   printf '%s\n' "$recipe_hash" >"$recipe_work/version/recipe"

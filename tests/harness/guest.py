@@ -72,7 +72,7 @@ class Guest:
         self.devices = list(devices)
         self.genid = genid
         self.incoming = incoming
-        self.process = self.monitor = None
+        self.process = self.monitor = self.lines = None
 
     def __enter__(self):
         self.start()
@@ -120,9 +120,10 @@ class Guest:
         return True
 
     def stop(self):
-        if self.monitor is not None:
-            self.monitor.close()
-            self.monitor = None
+        for connection in (self.monitor, self.lines):
+            if connection is not None:
+                connection.close()
+        self.monitor = self.lines = None
         if self.process is not None:
             self.process.kill()
             self.process.wait()
@@ -137,11 +138,16 @@ class Guest:
     # -- the guest agent ---------------------------------------------------------------------------------
 
     def agent(self, execute, seconds=30, **arguments):
-        lines = _Lines(self._path("agent"), seconds)
+        # One connection is kept: the agent sleeps a tenth of a second whenever nobody is at the other end.
+        if self.lines is None:
+            self.lines = _Lines(self._path("agent"), seconds)
+        self.lines.socket.settimeout(seconds)
         try:
-            answer = lines.ask({"execute": execute, **({"arguments": arguments} if arguments else {})})
-        finally:
-            lines.close()
+            answer = self.lines.ask({"execute": execute, **({"arguments": arguments} if arguments else {})})
+        except OSError:
+            self.lines.close()
+            self.lines = None
+            raise
         if "error" in answer:
             raise Refused(f"{execute}: {answer['error']['desc']}")
         return answer["return"]
