@@ -22,6 +22,6 @@ typedef struct {
  * On failure the live domain is destroyed and the definition of `cold` stays; the error names the step. Another fork may be tried at
  * once, or usher_virt_start() for a cold start from the same disk. A hostd killed halfway leaves a domain whose run says
  * `forking`: usher_virt_destroy() it, then the same choice. Errors: UNAVAILABLE (libvirt away, or a step took too long), EXHAUSTED (memory,
- * disk), CONFLICT (the domain runs already), INTERNAL. */
+ * disk), CONFLICT (the domain runs already), REFUSED (its guest cannot take an identity: no fork of it will), INTERNAL. */
 gboolean usher_clone_fork (UsherParents *parents, UsherParent *parent, const UsherDomainSpec *cold, const UsherForkOrder *order,
                            GError **error);

@@ -2,7 +2,7 @@
 
 #include "common/error.h"
 
-#define TRIES 3 /* failures in a row after which a desktop is made a linked clone */
+#define TRIES 4 /* failures in a row after which a desktop is made a linked clone: the keeper changes the parent before */
 
 void
 usher_fork_tries_clear (UsherForkTries *tries)
@@ -56,8 +56,10 @@ usher_fork_tries_note (UsherForkTries *tries, UsherKeeper *keeper, const UsherPa
     usher_fork_tries_clear (tries);
   else if (is_bad_fork (outcome))
     {
-      tries->failures++;
+      gboolean never = g_error_matches (outcome->failure, USHER_ERROR, USHER_ERROR_REFUSED);
+      tries->failures = never ? TRIES : tries->failures + 1;
       g_free (tries->failure);
-      tries->failure = g_strdup_printf ("forking it failed %u times: %s", tries->failures, outcome->failure->message);
+      tries->failure = never ? g_strdup (outcome->failure->message)
+                       : g_strdup_printf ("forking it failed %u times: %s", tries->failures, outcome->failure->message);
     }
 }

@@ -7,7 +7,7 @@
 #define FIRST_ASK_MS 2000    /* after the start of its domain */
 #define ASK_EVERY_MS 1000
 #define GIVE_UP_FACTOR 2     /* times its template's ready.timeout_s, as with desktops */
-#define BAD_FORKS 3          /* in a row: then the parent is at fault */
+#define BAD_FORKS 2          /* in a row: then the parent is at fault */
 #define BROKEN_TIMES 2       /* another parent did not help: the version can't be forked */
 #define LIST_RETRY_MS 1000
 #define COLLECT_AFTER_MS 2000
@@ -384,6 +384,21 @@ usher_keeper_ask (UsherKeeper *keeper, const UsherParentKey *key)
   return (UsherForkView) { USHER_FORK_WAIT, parent->waiting };
 }
 
+/* The parent is at fault: it goes, and another is built, or the version is not forked any more. */
+static void
+blame (Parent *parent, const GError *failure)
+{
+  gboolean never = g_error_matches (failure, USHER_ERROR, USHER_ERROR_REFUSED);
+  g_autoptr (GError) why = g_error_new (USHER_ERROR, never ? USHER_ERROR_REFUSED : USHER_ERROR_INTERNAL, "forks of it fail: %s",
+                                        failure->message);
+  parent->tried.broken = TRUE;
+  note_failure (parent, why);
+  parent->broken_times++;
+  parent->tried.unable = never || parent->broken_times >= BROKEN_TIMES;
+  update_seen (parent);
+  go_on (parent);
+}
+
 void
 usher_keeper_forked (UsherKeeper *keeper, const UsherParentKey *key, const GError *failure)
 {
@@ -399,15 +414,11 @@ usher_keeper_forked (UsherKeeper *keeper, const UsherParentKey *key, const GErro
       return;
     }
   UsherError code = usher_error_code (failure);
-  if (code == USHER_ERROR_UNAVAILABLE || code == USHER_ERROR_EXHAUSTED || code == USHER_ERROR_CONFLICT || parent->tried.broken
-      || ++parent->bad_forks < BAD_FORKS)
+  if (code == USHER_ERROR_UNAVAILABLE || code == USHER_ERROR_EXHAUSTED || code == USHER_ERROR_CONFLICT || parent->tried.broken)
     return;
-  g_autoptr (GError) blame = g_error_new (USHER_ERROR, USHER_ERROR_INTERNAL, "forks of it fail: %s", failure->message);
-  parent->tried.broken = TRUE;
-  note_failure (parent, blame);
-  parent->tried.unable = ++parent->broken_times >= BROKEN_TIMES;
-  update_seen (parent);
-  go_on (parent);
+  parent->bad_forks++;
+  if (code == USHER_ERROR_REFUSED || parent->bad_forks >= BAD_FORKS)
+    blame (parent, failure);
 }
 
 void

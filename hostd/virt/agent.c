@@ -88,6 +88,19 @@ wait_for (virDomainPtr domain, const char *program, gint64 pid, gint64 until_us,
   return FALSE;
 }
 
+/* What the agent says of a program that is not there is told apart: another try would not help. */
+static void
+set_exec_error (const char *program, GError *problem, GError **error)
+{
+  if (strstr (problem->message, "Failed to execute child process") == NULL || strstr (problem->message, "No such file") == NULL)
+    {
+      g_propagate_error (error, problem);
+      return;
+    }
+  g_error_free (problem);
+  g_set_error (error, USHER_ERROR, USHER_ERROR_REFUSED, "the guest has no %s", program);
+}
+
 gboolean
 usher_virt_agent_run (UsherVirt *virt, const char *id, const char *program, const char *input, guint timeout_ms, GError **error)
 {
@@ -98,6 +111,9 @@ usher_virt_agent_run (UsherVirt *virt, const char *id, const char *program, cons
   g_autofree char *encoded = g_base64_encode ((const guchar *) input, strlen (input));
   json_auto_t *command = json_pack ("{s:s,s:{s:s,s:s,s:b}}", "execute", "guest-exec", "arguments", "path", program, "input-data",
                                     encoded, "capture-output", 1);
-  json_auto_t *begun = call_patiently (domain, command, until_us, error);
+  GError *problem = NULL;
+  json_auto_t *begun = call_patiently (domain, command, until_us, &problem);
+  if (begun == NULL)
+    set_exec_error (program, problem, error);
   return begun != NULL && wait_for (domain, program, usher_json_int (begun, "pid"), until_us, error);
 }

@@ -172,6 +172,18 @@ def new_id():
     return str(uuid.uuid4())
 
 
+def second_version(host, change_initrd=lambda initrd: initrd):
+    """tiny/2: as tiny/1, or with another initramfs."""
+    made = host.templates / "tiny/2.new"
+    shutil.copytree(host.templates / "tiny/1", made)
+    for name, change in (("manifest.json", lambda text: json.dumps({**json.loads(text), "version": 2}).encode()),
+                         ("initrd.img", change_initrd)):
+        changed = change((made / name).read_bytes())
+        (made / name).unlink()
+        (made / name).write_bytes(changed)
+    made.rename(host.templates / "tiny/2")
+
+
 def remove_domains(libvirt):
     """What a test that failed may have left: the next must not meet it."""
     for name in libvirt.virsh("list", "--all", "--name", check=False).split():

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from harness.wait import wait_until
-from rig import Rig, new_id, remove_domains
+from rig import Rig, new_id, remove_domains, second_version
 
 PARENT = ("tiny", 1, 1, 192)
 SECRET = "s" * 43
@@ -200,6 +200,32 @@ def test_a_damaged_parent_is_built_anew(host):
     desktop = want(host)
     host.wait_state(desktop, "ready", 60)
     assert hostname(host, desktop) == "office-1"
+
+
+@pytest.mark.limit(300)
+def test_a_parent_that_gives_no_good_forks_is_replaced(host):
+    state = host.state / "parents/tiny-1-1-192/state"
+    before = state.stat().st_ino
+    state.unlink()
+    desktop = want(host)
+    seen = host.wait_state(desktop, "ready", 120)
+    assert seen["clone"] == "instant"
+    assert state.stat().st_ino != before
+    host.wait_parent(PARENT, "ready", 5)
+
+
+@pytest.mark.limit(300)
+def test_a_guest_that_cannot_take_an_identity_is_linked(host):
+    """Its program is looked for where its initramfs has it; there it is not."""
+    second_version(host, lambda initrd: initrd.replace(b"usr/lib/usher/identity\0", b"usr/lib/usher/idontity\0"))
+    desktop = want(host, version=2)
+    seen = host.wait_state(desktop, "ready", 120)
+    assert seen["clone"] == "linked"
+    assert "the guest has no /usr/lib/usher/identity" in seen["clone_reason"]
+    another = want(host, "office-2", version=2)
+    seen = host.wait_state(another, "starting ready", 30)
+    assert "the guest has no /usr/lib/usher/identity" in seen["clone_reason"], "no other parent is tried"
+    wait_until(lambda: frozen(host) == ["tiny-1-1-192"], 60, "no parent of it is kept")
 
 
 @pytest.mark.limit(200)

@@ -1,23 +1,10 @@
 """System disk and data disk: what a fresh system replaces and what it keeps; with real libvirt, QEMU and a guest."""
-import json
-import shutil
-
 import pytest
 
 from harness.wait import wait_until
-from rig import new_id
+from rig import new_id, second_version
 
 GIB = 2**30
-
-
-def second_version(host):
-    """tiny/2, as tiny/1."""
-    made = host.templates / "tiny/2.new"
-    shutil.copytree(host.templates / "tiny/1", made)
-    text = json.dumps({**json.loads((made / "manifest.json").read_text()), "version": 2})
-    (made / "manifest.json").unlink()
-    (made / "manifest.json").write_text(text)
-    made.rename(host.templates / "tiny/2")
 
 
 def write_on_data_disk(host, desktop, text):
