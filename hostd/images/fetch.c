@@ -290,6 +290,35 @@ is_the_rest (Coming *coming, SoupMessage *message, GInputStream *body, GError **
          && fail (error, USHER_ERROR_UNAVAILABLE, "%s: the broker answers with another part than was asked for", coming->file->name);
 }
 
+typedef struct {
+  GInputStream *body;
+  GError *error;
+  gboolean came;
+} Head;
+
+static void
+head_came (GObject *session, GAsyncResult *result, gpointer user_data)
+{
+  Head *head = user_data;
+  head->body = soup_session_send_finish (SOUP_SESSION (session), result, &head->error);
+  head->came = TRUE;
+}
+
+/* soup_session_send() would hang: in a handshake that it waits for, a broker that wants to see our certificate has that asked of a
+ * main context which nobody runs then. So this thread's own context runs until the head is there. */
+static GInputStream *
+send_and_wait (Coming *coming, SoupMessage *message, GError **error)
+{
+  Head head = { 0 };
+  soup_session_send_async (usher_link_get_session (coming->link), message, G_PRIORITY_DEFAULT, coming->fetch->cancellable,
+                           head_came, &head);
+  while (!head.came)
+    g_main_context_iteration (g_main_context_get_thread_default (), TRUE);
+  if (head.body == NULL)
+    g_propagate_error (error, head.error);
+  return head.body;
+}
+
 static gboolean
 ask (Coming *coming, GError **error)
 {
@@ -302,8 +331,7 @@ ask (Coming *coming, GError **error)
   soup_message_headers_replace (headers, "Accept-Encoding", "identity"); /* offsets are those of the file */
   if (coming->at > 0)
     soup_message_headers_set_range (headers, coming->at, -1);
-  g_autoptr (GInputStream) body
-      = soup_session_send (usher_link_get_session (coming->link), message, coming->fetch->cancellable, &problem);
+  g_autoptr (GInputStream) body = send_and_wait (coming, message, &problem);
   if (body == NULL)
     return is_cancelled (coming->fetch, error) ? FALSE : cut (coming, problem->message, error);
   return is_the_rest (coming, message, body, error) && read_body (coming, body, error);
