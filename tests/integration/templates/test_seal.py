@@ -52,7 +52,7 @@ def put(root, name, text):
 @pytest.fixture
 def root(tmp_path):
     """A root with nothing in it that had to go."""
-    put(tmp_path, "etc/passwd", "root:x:0:0:root,,,:/root:/bin/bash\nuser:x:1000:1000:Desktop user:/home/user:/bin/bash\n")
+    put(tmp_path, "etc/passwd", "root:x:0:0:root,,,:/root:/bin/bash\nuser:x:1000:1000:Desktop user:/srv/user:/bin/bash\n")
     put(tmp_path, "etc/shadow", "root:*:19000:0:99999:7:::\nuser:!:19000:0:99999:7:::\n")
     put(tmp_path, "etc/group", "root:x:0:\nsudo:x:27:\nuser:x:1000:\n")
     put(tmp_path, "etc/machine-id", "")
@@ -80,7 +80,7 @@ def test_each_leftover_is_found_and_taken_out(root, name, text, step):
 
 
 def test_an_account_with_a_password_is_found_and_its_builder_removed(root):
-    put(root, "etc/passwd", (root / "etc/passwd").read_text() + "builder:x:1001:1001:B,,,:/home/builder:/bin/bash\n")
+    put(root, "etc/passwd", (root / "etc/passwd").read_text() + "builder:x:1001:1001:B,,,:/srv/builder:/bin/bash\n")
     put(root, "etc/shadow", (root / "etc/shadow").read_text() + "builder:$6$salt$hash:19000:0:99999:7:::\n")
     put(root, "etc/group", "root:x:0:\nsudo:x:27:other,builder,last\nadm:x:4:builder\nbuilders:x:9:builder,a\n")
     put(root, "etc/sudoers.d/builder", "builder ALL=(ALL) NOPASSWD: ALL\n")
