@@ -91,6 +91,10 @@ class PrivateLibvirt:
         (etc / "qemu.conf").write_text(f"remote_display_port_min = {first}\nremote_display_port_max = {first + 99}\n")
         (etc / "libvirtd.conf").write_text(f'host_uuid = "{uuid.uuid4()}"\nauth_unix_rw = "none"\n')
 
+    def socket(self):
+        """libvirtd's, as seen from outside."""
+        return self._private("/run/libvirt") / "libvirt-sock"
+
     def stop(self):
         """Ends every domain and process; leaves nothing. May be called twice."""
         if self.holder is None:
