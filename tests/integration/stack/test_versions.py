@@ -2,6 +2,7 @@
 a folder, a host that had nothing of it. libvirt's test driver: no guest boots, all else is real."""
 import concurrent.futures
 import hashlib
+import json
 import pathlib
 import random
 import sys
@@ -9,6 +10,7 @@ import time
 
 import pytest
 
+from harness.ctl import Ctl
 from harness.stack import Stack
 from harness.wait import wait_until
 
@@ -97,3 +99,29 @@ def test_people_do_not_wait_for_images(stack, disk):
     assert [one.result().status for one in work] == [201] * 3 + [200] * 3
     print(f"# slowest answer to a person meanwhile: {slowest * 1000:.0f} ms")
     assert slowest < 3, "well below the seconds that the images take on a loaded machine"
+
+
+@pytest.mark.limit(120)
+def test_usherctl_does_it_all(stack, tmp_path):
+    """The administrator's program against the real thing: import, versions, publish, roll back, retire, export."""
+    ctl = Ctl(tmp_path, stack)
+    ctl.sign_in("admin")
+    folders = []
+    for number in (1, 2):
+        folder = tmp_path / f"out/small/{number}"
+        folder.mkdir(parents=True)
+        disk = images.qcow2(folder / "disk.qcow2", fill=random.Random(number).randbytes(1500000)).read_bytes()
+        (folder / "manifest.json").write_text(json.dumps({**images.manifest("small", disk), "version": number}))
+        folders.append(folder)
+    assert ctl("template", "import", folders[0], "--note", "first", "--publish") == "small/1 is uploaded and published\n"
+    assert ctl("template", "import", folders[1], "--note", "second") == "small/2 is uploaded\n"
+    assert ctl("template", "import", folders[1]) == "small/2 is there already\n"
+    listed = ctl("template", "versions", "small")
+    assert "published" in listed and "draft" in listed and "second" in listed
+    ctl("template", "publish", "small", "2")
+    ctl("template", "rollback", "small")
+    assert "published" in ctl("template", "retire", "small", "1", status=1)
+    ctl("template", "retire", "small", "2")
+    ctl("template", "export", "small", "1", tmp_path / "back")
+    copy = next(tmp_path.glob("back/**/disk.qcow2"))
+    assert copy.read_bytes() == (folders[0] / "disk.qcow2").read_bytes()
