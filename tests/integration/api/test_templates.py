@@ -1,4 +1,5 @@
 """Template versions from their first octet to the last host that has them: uploads, checks, publishing, downloads, the sync."""
+import fcntl
 import json
 import os
 import random
@@ -187,6 +188,46 @@ def test_so_many_at_a_time(admin, disk):
     assert begun[4].error["code"] == "exhausted" and begun[4].headers["Retry-After"]
     for one in begun[:4]:
         assert admin.delete(f"/api/v1/templates/uploads/{one.json['upload']}").status == 204
+
+
+def test_one_works_on_an_upload_at_a_time(alone, admin, disk):
+    """Whoever holds the lock, be it another broker, is waited for; a dead one holds nothing."""
+    begun = images.begin(admin, "locked", images.wish("locked", disk)).json
+    images.send(admin, begun, "disk.qcow2", disk)
+    with open(folder(alone, ".uploads", begun["upload"] + ".lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for answer in (images.finish(admin, begun["upload"]), images.piece(admin, begun["upload"], "disk.qcow2", len(disk), b""),
+                       admin.delete(f"/api/v1/templates/uploads/{begun['upload']}")):
+            assert (answer.status, answer.error["code"]) == (503, "busy"), answer
+    assert images.finish(admin, begun["upload"]).status == 201
+
+
+def test_a_full_disk_is_said_so(alone, admin, disk):
+    """The folder on a disk of 5 MiB, which only the broker sees."""
+    small = alone.root / "small"
+    small.mkdir(exist_ok=True)
+    inside = alone.broker.inside
+    alone.broker.stop()
+    alone.broker.inside = lambda words: ["unshare", "-m", "sh", "-ec", 'mount -t tmpfs -o size=5m none "$0"; exec "$@"',
+                                         str(folder(alone)), *words]
+    alone.broker.start()
+    try:
+        wait_until(lambda: admin.get("/api/v1/me", check=False).status == 200, 20, "the broker is back")
+        first, second = (images.begin(admin, "full", images.wish("full", disk, sealed=[f"step-{n}"])).json for n in (1, 2))
+        other = images.qcow2(small / "big.qcow2", fill=random.Random(1).randbytes(7 * images.MIB)).read_bytes()
+        answer = images.begin(admin, "full", images.wish("full", other))
+        assert (answer.status, answer.error["code"]) == (503, "exhausted") and "MiB are free" in answer.error["message"]
+        images.send(admin, first, "disk.qcow2", disk)
+        answers = [images.piece(admin, second["upload"], "disk.qcow2", offset, disk[offset:offset + images.MIB])
+                   for offset in range(0, len(disk), images.MIB)]
+        assert [one.status for one in answers] == [200, 200, 503] and answers[2].error["code"] == "exhausted", answers
+        assert images.finish(admin, first["upload"]).status == 201, "what came before is not lost"
+    finally:
+        alone.broker.stop()
+        alone.broker.inside = inside
+        alone.broker.start()
+        wait_until(lambda: admin.get("/api/v1/me", check=False).status == 200, 20, "the broker is back")
+        alone.postgres.query("delete from template_upload", "usher")
 
 
 def test_a_folder_without_a_record_is_passed_over(alone, admin, disk):
