@@ -1,5 +1,5 @@
-/* Which frozen disks are still needed: those of frozen parents, and those that an overlay of some desktop stands on. The overlays
- * themselves say so, hence no count can be wrong after a crash. */
+/* Which frozen disks are still needed: those of frozen parents, and those that an overlay of some desktop stands on.
+ * The overlays themselves say so, hence no count can be wrong after a crash. */
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -161,7 +161,8 @@ usher_parents_collect (UsherParents *parents, GError **error)
   g_autoptr (GHashTable) needed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_autoptr (GHashTable) generations = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   Collection collection = { parents, bases, needed, generations };
-  /* In this order: a disk is known to its parent before it gets there, and an overlay is there before its parent may be retired. */
+  /* In this order: a disk is known to its parent before it gets there, and an overlay is there before its parent may
+   * be retired. */
   if (!each_entry (parents->bases, add_base, &collection, error))
     return FALSE;
   add_known (&collection);

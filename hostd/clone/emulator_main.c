@@ -1,7 +1,9 @@
-/* usher-emulator: what libvirt starts in QEMU's place for parents and forks. It asks hostd for the golden RAM, gives it a fixed
- * descriptor number, and becomes QEMU. Anything else libvirt starts it for (to learn what this QEMU can do) goes to QEMU as it is.
+/* usher-emulator: what libvirt starts in QEMU's place for parents and forks. It asks hostd for the golden RAM, gives
+ * it a fixed descriptor number, and becomes QEMU. Anything else libvirt starts it for (to learn what this QEMU can do)
+ * goes to QEMU as it is.
  *
- * It runs as QEMU's user and with QEMU's confinement. What it says on standard error, libvirt shows as the reason a start failed. */
+ * It runs as QEMU's user and with QEMU's confinement. What it says on standard error, libvirt shows as the reason a
+ * start failed. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* systemd's fd store: descriptors that outlive this process and come back when the service is started again. Without systemd
- * nothing is kept and nothing comes. Any thread. */
+/* systemd's fd store: descriptors that outlive this process and come back when the service is started again. Without
+ * systemd nothing is kept and nothing comes. Any thread. */
 #pragma once
 #include <glib.h>
 

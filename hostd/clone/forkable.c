@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-/* With three times its size to grow into, a desktop that was cut small gets to what a large one has. Memory nobody plugs costs the host nothing. */
+/* With three times its size to grow into, a desktop that was cut small gets to what a large one has. Memory nobody
+ * plugs costs the host nothing. */
 #define ELASTIC_TIMES 3
 #define ELASTIC_ALIGN_MIB 128 /* the blocks in which Linux on x86 takes memory */
 

@@ -16,8 +16,8 @@
 #define STATE_TIMEOUT_MS (60 * 1000)
 #define SYNC_TIMEOUT_MS (20 * 1000)
 
-/* A fork that starts cold one day has of the parent only what is on its disk. A guest without that program loses at most what any guest
- * loses when it is switched off. */
+/* A fork that starts cold one day has of the parent only what is on its disk. A guest without that program loses at
+ * most what any guest loses when it is switched off. */
 static void
 flush_guest (UsherParents *parents, const UsherParent *parent)
 {

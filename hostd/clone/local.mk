@@ -14,6 +14,7 @@ libusher_hostd_a_SOURCES += \
 	hostd/virt/agent.c hostd/virt/agent.h \
 	hostd/virt/elastic.c hostd/virt/elastic.h \
 	hostd/virt/hot.c hostd/virt/hot.h \
+	hostd/virt/migrate.c hostd/virt/migrate.h \
 	hostd/virt/monitor.c hostd/virt/monitor.h
 libusher_hostd_a_CPPFLAGS = $(AM_CPPFLAGS) -DUSHER_EMULATOR_PATH='"$(pkglibexecdir)/usher-emulator"'
 libusher_hostd_a_CFLAGS += $(SYSTEMD_CFLAGS)

@@ -19,7 +19,8 @@
 
 #define EMULATOR "usher-emulator"
 #define RECORD "parent.json"
-/* At rest: uses less than this part of one processor between two questions; or has answered for so long that it won't get calmer. */
+/* At rest: uses less than this part of one processor between two questions; or has answered for so long that it won't
+ * get calmer. */
 #define REST_SHARE 0.25
 #define REST_PATIENCE_S 45
 

@@ -14,8 +14,8 @@
  *     none ── begin ──► half ── is_ready … freeze ──► saved+loaded ── retire ──► none
  *                         └── discard ──► none        saved (hostd was restarted) ── load ──► loaded
  *
- * All calls but new, free, list_loaded and hold block (seconds: begin, freeze, load); for worker threads. Of one key only one
- * of begin, is_ready, freeze, load, retire, discard may run at a time; all else runs beside anything. */
+ * All calls but new, free, list_loaded and hold block (seconds: begin, freeze, load); for worker threads. Of one key
+ * only one of begin, is_ready, freeze, load, retire, discard may run at a time; all else runs beside anything. */
 #pragma once
 #include <glib.h>
 #include "common/rpc/sync.h"
@@ -33,8 +33,8 @@ typedef struct {
   gint64 reserve_mib;   /* disk space that a parent must leave free */
 } UsherParentsConfig;
 
-/* Makes the directories, listens for usher-emulator on a thread of its own and takes sealed RAM out of systemd's fd store. With
- * domain_type "test" it listens nowhere and holds nothing. Errors: INTERNAL, EXHAUSTED («disk full»). */
+/* Makes the directories, listens for usher-emulator on a thread of its own and takes sealed RAM out of systemd's fd
+ * store. With domain_type "test" it listens nowhere and holds nothing. Errors: INTERNAL, EXHAUSTED («disk full»). */
 UsherParents *usher_parents_new (const UsherParentsConfig *config, GError **error);
 /* Frozen parents stay on disk, half-built ones stay running; forks go on. Nothing may be held. */
 void usher_parents_free (UsherParents *parents);
@@ -58,31 +58,32 @@ void usher_parent_found_free (UsherParentFound *found);
 /* Everything that is there, of UsherParentFound. */
 GPtrArray *usher_parents_list (UsherParents *parents, GError **error);
 
-/* Starts building: overlay, golden RAM, domain. Half of it left by a failure is discarded first. MISSING or INVALID: the template;
- * REFUSED: cannot be forked, the message is usher_clone_check_forkable()'s; EXHAUSTED: disk or memory; UNAVAILABLE: libvirt.
- * After any failure nothing is left. The first on a libvirtd takes some seconds more (probing). */
+/* Starts building: overlay, golden RAM, domain. Half of it left by a failure is discarded first. MISSING or INVALID:
+ * the template; REFUSED: cannot be forked, the message is usher_clone_check_forkable()'s; EXHAUSTED: disk or memory;
+ * UNAVAILABLE: libvirt. After any failure nothing is left. The first on a libvirtd takes some seconds more (probing). */
 gboolean usher_parents_begin (UsherParents *parents, const UsherParentKey *key, GError **error);
 
-/* Whether it can be frozen: its guest agent answers and the guest has come to rest. To be asked every second or so, and not before
- * 2 s after begin(); the template's ready.timeout_s is the caller's to watch. CONFLICT: its domain has ended; discard() it. */
+/* Whether it can be frozen: its guest agent answers and the guest has come to rest. To be asked every second or so,
+ * and not before 2 s after begin(); the template's ready.timeout_s is the caller's to watch. CONFLICT: its domain has
+ * ended; discard() it. */
 gboolean usher_parents_is_ready (UsherParents *parents, const UsherParentKey *key, gboolean *out_ready, GError **error);
 
 /* Freezes it: afterwards it is LOADED and its domain is gone. A failure leaves it HALF: discard() it. */
 gboolean usher_parents_freeze (UsherParents *parents, const UsherParentKey *key, GError **error);
 
-/* Loads a SAVED one: from the fd store, or else by sealing a copy of the file after checking its checksum (seconds for each GiB).
- * INVALID: damaged («broken parent: …»): retire() it and begin() anew. */
+/* Loads a SAVED one: from the fd store, or else by sealing a copy of the file after checking its checksum (seconds for
+ * each GiB). INVALID: damaged («broken parent: …»): retire() it and begin() anew. */
 gboolean usher_parents_load (UsherParents *parents, const UsherParentKey *key, GError **error);
 
 /* Removes what is begun: domain and directory. Success when there is nothing. CONFLICT when it is frozen. */
 gboolean usher_parents_discard (UsherParents *parents, const UsherParentKey *key, GError **error);
 
-/* Forgets a frozen one: RAM, state, directory, and its disk when no overlay stands on it. BUSY while held: nothing is done, and from then
- * on hold() refuses it, so that asking again ends. Success when there is none. */
+/* Forgets a frozen one: RAM, state, directory, and its disk when no overlay stands on it. BUSY while held: nothing is
+ * done, and from then on hold() refuses it, so that asking again ends. Success when there is none. */
 gboolean usher_parents_retire (UsherParents *parents, const UsherParentKey *key, GError **error);
 
-/* Removes disks in STATE/bases on which neither a parent nor an overlay in STATE/desktops stands. To be called at start and when desktops
- * were removed; cheap. An overlay that can't be read keeps all. */
+/* Removes disks in STATE/bases on which neither a parent nor an overlay in STATE/desktops stands. To be called at
+ * start and when desktops were removed; cheap. An overlay that can't be read keeps all. */
 gboolean usher_parents_collect (UsherParents *parents, GError **error);
 
 /* A loaded parent, held while a fork is made: it can't be retired meanwhile. */

@@ -51,7 +51,8 @@ void usher_parents_keep (UsherParents *parents, UsherParent *parent);
 /* One that was begun here and is not frozen; NULL and CONFLICT. */
 UsherParent *usher_parents_find_begun (UsherParents *parents, const UsherParentKey *key, GError **error);
 
-/* The domain as which it runs until it is frozen. `hot` and all else is borrowed from parent and `hot`. `disk` and `serial` as given. */
+/* The domain as which it runs until it is frozen. `hot` and all else is borrowed from parent and `hot`. `disk` and
+ * `serial` as given. */
 UsherDomainSpec usher_parent_spec (const UsherParent *parent, const UsherDomainHot *hot, const char *disk, const char *serial,
                                    const char *secret);
 
@@ -74,8 +75,8 @@ gboolean usher_parent_record_write (const UsherParents *parents, const UsherPare
 /* MISSING when there is none: then the parent is not frozen. INVALID: «broken parent: …». */
 gboolean usher_parent_record_read (const UsherParents *parents, const char *name, UsherParentRecord *out, GError **error);
 
-/* A checksum over everything that the saved state must find again: the virtual machine as we write it, and QEMU's version. Owned by
- * the caller; NULL and UNAVAILABLE. */
+/* A checksum over everything that the saved state must find again: the virtual machine as we write it, and QEMU's
+ * version. Owned by the caller; NULL and UNAVAILABLE. */
 char *usher_parent_layout (const UsherParent *parent, GError **error);
 
 /* SHA-256 of a whole file. */

@@ -6,8 +6,8 @@
 /* A memfd of `ram_mib`, not sealed yet, close-on-exec; -1 and EXHAUSTED. */
 int usher_ram_new (const char *name, gint64 ram_mib, GError **error);
 
-/* Seals it: nobody writes to it, punches holes into it or changes its size from then on, whatever descriptor they hold. CONFLICT while
- * some process still has it mapped for writing. */
+/* Seals it: nobody writes to it, punches holes into it or changes its size from then on, whatever descriptor they
+ * hold. CONFLICT while some process still has it mapped for writing. */
 gboolean usher_ram_seal (int fd, GError **error);
 
 /* Whether it is a sealed memfd of that size. */

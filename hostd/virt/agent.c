@@ -11,7 +11,8 @@
 #define ASK_AGAIN_US (10 * 1000) /* each question takes from the guest what it works with */
 #define SAID_MAX 500
 
-/* One call of the agent within the time left. NULL and UNAVAILABLE: it does not answer (yet); other errors are its refusals. */
+/* One call of the agent within the time left. NULL and UNAVAILABLE: it does not answer (yet); other errors are its
+ * refusals. */
 static json_t *
 call (virDomainPtr domain, json_t *command, gint64 until_us, GError **error)
 {

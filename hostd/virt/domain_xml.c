@@ -179,8 +179,8 @@ add_hot_devices (GString *xml, const UsherDomainHot *hot)
     add (xml, "<controller type='pci' index='%u' model='pcie-root-port'/>", i);
 }
 
-/* What libvirt has no words for. `-machine memory-backend` takes the place of the RAM that libvirt gives; its virtio-mem would
- * need NUMA cells, which do not go together with that. */
+/* What libvirt has no words for. `-machine memory-backend` takes the place of the RAM that libvirt gives; its
+ * virtio-mem would need NUMA cells, which do not go together with that. */
 static void
 add_hot_arguments (GString *xml, const UsherDomainSpec *spec)
 {
@@ -199,7 +199,8 @@ add_hot_arguments (GString *xml, const UsherDomainSpec *spec)
     add (xml, "<qemu:arg value='-incoming'/><qemu:arg value='defer'/>");
   add (xml, "<qemu:env name='" USHER_HANDOVER_SOCKET_ENV "' value='%s'/><qemu:env name='" USHER_HANDOVER_TICKET_ENV "' value='%s'/>"
        "</qemu:commandline>", hot->socket, hot->ticket);
-  /* Without it libvirt reads the processor's features by words instead of asking for each of nearly 400: half of a fork's start. */
+  /* Without it libvirt reads the processor's features by words instead of asking for each of nearly 400: half of a
+   * fork's start. */
   add (xml, "<qemu:capabilities><qemu:del capability='cpu-unavailable-features'/></qemu:capabilities>");
 }
 
@@ -253,6 +254,34 @@ usher_domain_xml_run (const UsherDomainRun *run)
   add_run_attributes (xml, run);
   add (xml, "/>");
   return g_string_free (xml, FALSE);
+}
+
+/* ---- migrating ---- */
+
+/* What of a fork's XML holds on this host only, and what takes its place. Written by add_hot_arguments(), spaced by
+ * libvirt. */
+static const struct {
+  const char *pattern, *instead;
+} rewrites[] = {
+  { "<emulator>[^<]*/usher-emulator</emulator>\\s*", "" },
+  { "memory-backend-file,id=hot,size=([0-9]+)M,mem-path=" USHER_HANDOVER_MEM_PATH ",share=off,", "memory-backend-ram,id=hot,size=\\1M," },
+  { "<qemu:arg value='-incoming'/>\\s*<qemu:arg value='defer'/>\\s*", "" },
+  { "<qemu:env name='(" USHER_HANDOVER_SOCKET_ENV "|" USHER_HANDOVER_TICKET_ENV ")'[^>]*/>\\s*", "" },
+};
+
+char *
+usher_domain_xml_migrated (const char *xml)
+{
+  char *text = g_strdup (xml);
+  for (gsize i = 0; i < G_N_ELEMENTS (rewrites); i++)
+    {
+      g_autoptr (GRegex) regex = g_regex_new (rewrites[i].pattern, 0, 0, NULL);
+      char *next = g_regex_replace (regex, text, -1, 0, rewrites[i].instead, 0, NULL);
+      explicit_bzero (text, strlen (text));
+      g_free (text);
+      text = next;
+    }
+  return text;
 }
 
 /* ---- reading ---- */

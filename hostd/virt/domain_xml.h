@@ -25,8 +25,9 @@ typedef struct {
                             * to who is making it: resuming is wrong, destroying is right */
 } UsherDomainRun;
 
-/* What makes a domain hot: the parent of instant clones, or a fork of one. Both get no balloon (it would punch holes into
- * what all share), no network card and no data disk (plugged into a fork once it runs), spare ports for these, and virtio-mem. */
+/* What makes a domain hot: the parent of instant clones, or a fork of one. Both get no balloon (it would punch holes
+ * into what all share), no network card and no data disk (plugged into a fork once it runs), spare ports for these,
+ * and virtio-mem. */
 typedef struct {
   gboolean parent;      /* its RAM is golden RAM in the making; FALSE: a private view of it, and it waits for its state */
   const char *emulator; /* path of usher-emulator */
@@ -68,6 +69,11 @@ char *usher_domain_xml_data_disk (const char *data);
 
 /* The <interface> element alone, as usher_domain_xml() writes it; "" when `spec` has no network. Owned by the caller. */
 char *usher_domain_xml_network (const UsherDomainSpec *spec);
+
+/* From the XML of a live domain as libvirt gives it (migratable), that of the same domain where it migrates to: a
+ * fork's RAM is its own there, and nothing waits for a state of ours. Any other domain's is returned as it is. Owned
+ * by the caller: it may hold secrets. */
+char *usher_domain_xml_migrated (const char *xml);
 
 char *usher_domain_xml_run (const UsherDomainRun *run);
 

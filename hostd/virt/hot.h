@@ -1,8 +1,10 @@
-/* What instant clones need of libvirt and QEMU: state out of a parent, state into a fork. Calls block; any thread; errors as in virt.h. */
+/* What instant clones need of libvirt and QEMU: state out of a parent, state into a fork. Calls block; any thread;
+ * errors as in virt.h. */
 #pragma once
 #include "hostd/virt/virt.h"
 
-/* Starts a domain from `spec`, whose `hot` is set: a parent (transient, running), or a fork (beside its persistent definition; paused, waiting for its state). */
+/* Starts a domain from `spec`, whose `hot` is set: a parent (transient, running), or a fork (beside its persistent
+ * definition; paused, waiting for its state). */
 gboolean usher_virt_start_hot (UsherVirt *virt, const UsherDomainSpec *spec, GError **error);
 
 gboolean usher_virt_suspend (UsherVirt *virt, const char *id, GError **error);
@@ -22,6 +24,3 @@ gboolean usher_virt_cpu_time (UsherVirt *virt, const char *id, gint64 *out_ns, G
 
 /* The version of the QEMU that guests here run in, as libvirt counts it. */
 gboolean usher_virt_qemu_version (UsherVirt *virt, gint64 *out, GError **error);
-
-/* Why the live domain cannot be live-migrated as it is; NULL: nothing known stands in the way. Owned by the caller. */
-gboolean usher_virt_migrate_check (UsherVirt *virt, const char *id, char **out_obstacle, GError **error);

@@ -1,14 +1,15 @@
-/* Instant clones without the rest of the host daemon: a program that tests tell what to do, a command a line, and that answers each with one
- * line of JSON: {"ok": true, …} or {"ok": false, "code", "message"}.
+/* Instant clones without the rest of the host daemon: a program that tests tell what to do, a command a line, and that
+ * answers each with one line of JSON: {"ok": true, …} or {"ok": false, "code", "message"}.
  *
  *     clone-driver URI DEPLOYMENT TEMPLATE-DIR STATE-DIR EMULATOR
  *
  *     begin|is_ready|freeze|load|retire|discard NAME VERSION VCPUS RAM
  *     list | collect
  *     fork ID HOSTNAME NAME VERSION VCPUS RAM     two or more of these on one line, parted by « ; », at the same time
- *     start|destroy|undefine|look|ping ID
+ *     start|destroy|undefine|reset|reboot|shutdown|look|ping ID
  *     elastic ID [MIB]
- *     migrate_check ID */
+ *     migrate_check ID
+ *     migrate ID LIBVIRT-URI DATA-URI */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 #include "hostd/clone/fork.h"
 #include "hostd/host_info.h"
 #include "hostd/virt/elastic.h"
-#include "hostd/virt/hot.h"
+#include "hostd/virt/migrate.h"
 
 typedef struct {
   UsherVirt *virt;
@@ -155,6 +156,9 @@ do_ping (const Driver *driver, char **words, GError **error)
 DOMAIN_COMMAND (start)
 DOMAIN_COMMAND (destroy)
 DOMAIN_COMMAND (undefine)
+DOMAIN_COMMAND (reset)
+DOMAIN_COMMAND (reboot)
+DOMAIN_COMMAND (shutdown)
 
 static json_t *
 do_elastic (const Driver *driver, char **words, GError **error)
@@ -168,6 +172,21 @@ do_elastic (const Driver *driver, char **words, GError **error)
                     "maximum", (json_int_t) found.maximum_mib);
 }
 
+static json_t *
+do_migrate (const Driver *driver, char **words, GError **error)
+{
+  return usher_virt_migrate (driver->virt, words[0], words[1], words[2], error) ? answer (TRUE, NULL) : NULL;
+}
+
+static json_t *
+do_migrate_check (const Driver *driver, char **words, GError **error)
+{
+  g_autofree char *obstacle = NULL;
+  if (!usher_virt_migrate_check (driver->virt, words[0], &obstacle, error))
+    return NULL;
+  return json_pack ("{s:b,s:s?}", "ok", 1, "obstacle", obstacle);
+}
+
 /* ---- the lines ---- */
 
 static const struct {
@@ -179,6 +198,8 @@ static const struct {
   { "retire", 4, do_retire },   { "discard", 4, do_discard },    { "list", 0, list },          { "collect", 0, collect },
   { "fork", 6, do_fork },       { "start", 1, do_start },        { "destroy", 1, do_destroy }, { "undefine", 1, do_undefine },
   { "look", 1, do_look },       { "ping", 1, do_ping },          { "elastic", 1, do_elastic },
+  { "reset", 1, do_reset },     { "reboot", 1, do_reboot },      { "shutdown", 1, do_shutdown },
+  { "migrate", 3, do_migrate }, { "migrate_check", 1, do_migrate_check },
 };
 
 static json_t *

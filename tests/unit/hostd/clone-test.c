@@ -1,5 +1,5 @@
-/* Unit tests of hostd/clone without libvirt: what emulator arguments mean, which starts golden RAM is handed out for, sealed RAM and its
- * copy, overlays, and what can't be forked. */
+/* Unit tests of hostd/clone without libvirt: what emulator arguments mean, which starts golden RAM is handed out for,
+ * sealed RAM and its copy, overlays, and what can't be forked. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

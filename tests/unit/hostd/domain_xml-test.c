@@ -126,6 +126,23 @@ a_fork (void **state)
 }
 
 static void
+a_fork_elsewhere (void **state)
+{
+  UsherDomainSpec from = spec ();
+  g_autofree char *linked = write_xml (&from), *same = usher_domain_xml_migrated (linked);
+  assert_string_equal (same, linked);
+  from.hot = &hot;
+  g_autofree char *here = write_xml (&from), *there = usher_domain_xml_migrated (here);
+  has_not (there, "usher-emulator");
+  has_not (there, "/proc/self/fd");
+  has_not (there, "-incoming");
+  has_not (there, "USHER_GOLDEN");
+  has (there, "value='memory-backend-ram,id=hot,size=1024M,x-use-canonical-path-for-ramblock-id=off'");
+  has (there, "virtio-mem-pci,id=vmem0");
+  has (there, "<memballoon model='none'/>");
+}
+
+static void
 a_parent (void **state)
 {
   UsherDomainHot parent = hot;
@@ -238,6 +255,7 @@ main (void)
     cmocka_unit_test (a_run_is_read_back),       cmocka_unit_test (odd_xml),
     cmocka_unit_test (graphics_keeps_sessions),  cmocka_unit_test (macs_are_stable_and_differ),
     cmocka_unit_test (a_fork),                   cmocka_unit_test (a_parent),
+    cmocka_unit_test (a_fork_elsewhere),
   };
   return cmocka_run_group_tests_name ("hostd/domain_xml", tests, NULL, NULL);
 }
