@@ -162,9 +162,9 @@ class Guest:
         wait_until(self._pings, seconds, f"the guest agent of {self.name} answers")
         return self
 
-    def run(self, *command, input=None, seconds=60):
-        """What a command in the guest answers; one word is a line for its shell."""
-        path, words = ("/bin/sh", ["-c", command[0]]) if len(command) == 1 else (command[0], list(command[1:]))
+    def run(self, line, words=None, input=None, seconds=60):
+        """What a line for the guest's shell answers; with `words` (perhaps none), what the program `line` does."""
+        path, words = (line, words) if words is not None else ("/bin/sh", ["-c", line])
         arguments = {"path": path, "arg": words, "capture-output": True}
         if input is not None:
             arguments["input-data"] = base64.b64encode(input.encode()).decode()
@@ -173,7 +173,7 @@ class Guest:
         end = {}
         while not end.get("exited"):
             if time.monotonic() - began > seconds:
-                raise AssertionError(f"{command} in {self.name} did not end within {seconds} s")
+                raise AssertionError(f"«{line}» in {self.name} did not end within {seconds} s")
             end = self.agent("guest-exec-status", pid=pid)
         text = {key: base64.b64decode(end.get(key, "")).decode(errors="replace") for key in ("out-data", "err-data")}
         return Answer(end.get("exitcode", -end.get("signal", 0)), text["out-data"], text["err-data"], time.monotonic() - began)
@@ -191,7 +191,7 @@ class Guest:
         forks = []
         for name in names:
             subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", disk, self.folder / f"{name}.qcow2"], check=True)
-            forks.append(Guest(self.version, self.folder, name, self.ram_mib, self.vcpus, self.devices, incoming=state))
+            forks.append(Guest(self.version, self.folder, name, self.ram_mib, self.vcpus, self.devices, self.genid, incoming=state))
         return forks
 
     def go_on(self):
