@@ -52,7 +52,7 @@ def test_clones_and_parents_are_shown(stack):
     parents = stack.admin().records("host")[0]["status"]["parents"]
     assert shown["clone"] == "instant" or shown["clone_reason"]
     assert pool["clone"] == "instant" or pool["clone_reason"].startswith("linked clones: ")
-    assert any(parent["template"]["name"] == "tiny" and parent["since"] for parent in parents)
+    assert any(parent["template"]["name"] == "tiny" and parent["since"] for parent in parents), (shown, pool, parents)
 
 
 @pytest.mark.limit(240)
