@@ -93,13 +93,21 @@ add_head (GString *xml, const UsherDomainSpec *spec)
   add (xml, "<memory unit='MiB'>%" G_GINT64_FORMAT "</memory><vcpu>%" G_GINT64_FORMAT "</vcpu>", spec->ram_mib, spec->vcpus);
 }
 
+/* Elastic memory that the guest took is used at once, and can be given back. Most templates say so themselves. */
+static const char *
+elastic_argument (const UsherDomainSpec *spec)
+{
+  gboolean told = strstr (spec->cmdline, "memhp_default_state=") != NULL;
+  return spec->hot != NULL && !told ? " memhp_default_state=online_movable" : "";
+}
+
 static void
 add_boot (GString *xml, const UsherDomainSpec *spec)
 {
   add (xml, "<os><type arch='x86_64' machine='%s'>hvm</type>", spec->machine);
   if (spec->kernel != NULL)
     add (xml, "<kernel>%s</kernel><initrd>%s</initrd><cmdline>%s systemd.hostname=%s%s</cmdline>", spec->kernel, spec->initrd,
-         spec->cmdline, spec->name, spec->hot != NULL ? " memhp_default_state=online_movable" : "");
+         spec->cmdline, spec->name, elastic_argument (spec));
   else
     add (xml, "<boot dev='hd'/>");
   add (xml, "</os><features><acpi/><apic/></features>");
