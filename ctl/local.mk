@@ -31,6 +31,17 @@ usherctl_SOURCES = ctl/main.c
 usherctl_CFLAGS = $(AM_CFLAGS)
 usherctl_LDADD = $(CTL_LIBS)
 
+# The recipes go where an installed usherctl looks for them, whatever the prefix is.
+recipesdir = $(pkgdatadir)/templates
+.PHONY: install-recipes uninstall-recipes
+install-data-local: install-recipes
+uninstall-local: uninstall-recipes
+install-recipes:
+	$(MKDIR_P) "$(DESTDIR)$(recipesdir)"
+	cd $(top_srcdir)/templates && tar -c --exclude='*.[ch]' --exclude=local.mk . | tar -x --no-same-owner -C "$(DESTDIR)$(recipesdir)"
+uninstall-recipes:
+	rm -rf "$(DESTDIR)$(recipesdir)"
+
 UNIT_TESTS += tests/unit/ctl-test
 tests_unit_ctl_test_SOURCES = tests/unit/ctl/ctl-test.c
 tests_unit_ctl_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

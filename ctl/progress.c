@@ -46,7 +46,7 @@ append_bar (GString *line, guint64 done, guint64 total, guint width)
 
   if (columns < 5)
     return;
-  columns -= 2;
+  columns -= 3; /* the brackets and the blank */
   filled = total > 0 ? (guint) ((double) done / (double) total * columns) : columns;
   g_string_append_c (line, '[');
   for (guint i = 0; i < columns; i++)

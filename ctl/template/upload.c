@@ -2,6 +2,7 @@
 #include "common/error.h"
 #include "common/fault.h"
 #include "common/json.h"
+#include "ctl/interrupt.h"
 #include "ctl/template/patience.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,8 @@
 #define CHUNK_MAX (8 * 1024 * 1024)
 /* An upload that vanished meanwhile is begun again so often. */
 #define BEGINNINGS 3
+/* So long a broker may check what it got. */
+#define FINISH_S (6 * 3600)
 
 typedef struct {
   UsherPatience patience;
@@ -85,17 +88,22 @@ read_chunk (const UsherBundleFile *file, int fd, guint64 at, gsize most, GError 
   return g_bytes_new_take (g_steal_pointer (&data), length);
 }
 
-/* Where the server wants the file to go on, out of a chunk's answer; -1: it doesn't say. */
+/* Where the server wants the file to go on, out of a chunk's answer (a refusal has it among its reasons); -1: it doesn't say. */
 static gint64
 next_offset (const UsherAnswer *answer, guint64 size)
 {
-  const json_t *received = json_object_get (answer->body, "received");
+  json_t *reason;
+  guint64 received = 0;
+  gsize i;
 
-  if (received == NULL)
-    received = json_object_get (json_object_get (answer->body, "error"), "received");
-  if (!json_is_integer (received) || json_integer_value (received) < 0 || (guint64) json_integer_value (received) > size)
-    return -1;
-  return json_integer_value (received);
+  if (json_is_integer (json_object_get (answer->body, "received")))
+    received = (guint64) MAX (usher_json_int (answer->body, "received"), 0);
+  else
+    json_array_foreach (json_object_get (json_object_get (answer->body, "error"), "reasons"), i, reason)
+      if (strcmp (usher_json_string (reason, "rule"), "received") == 0 &&
+          g_ascii_string_to_unsigned (usher_json_string (reason, "message"), 10, 0, size, &received, NULL))
+        return (gint64) received;
+  return received > 0 && received <= size ? (gint64) received : -1;
 }
 
 /* Sends what begins at *at and moves it; a server that has more or less than we thought says so. */
@@ -150,8 +158,32 @@ send_file (Upload *upload, const UsherBundleFile *file, GError **error)
   return done;
 }
 
-/* A server that checks an image longer than anybody waits for an answer has ended it by the time it is asked again: then there is no
- * such upload any more, and its beginning tells the version. */
+/* «Still at it, ask again» is no failure, however often it is said. */
+static gboolean
+ask_for_end (Upload *upload, const char *path, UsherAnswer *out_answer, GError **error)
+{
+  gint64 until_us = g_get_monotonic_time () + FINISH_S * (gint64) G_USEC_PER_SEC;
+
+  while (TRUE) {
+    GError *problem = NULL;
+    guint wait_ms;
+    if (usher_client_call (upload->patience.client, "POST", path, NULL, out_answer, &problem))
+      return TRUE;
+    wait_ms = out_answer->retry_after_ms;
+    usher_answer_clear (out_answer);
+    *out_answer = (UsherAnswer){ 0 };
+    if (g_error_matches (problem, USHER_ERROR, USHER_ERROR_BUSY) && g_get_monotonic_time () < until_us) {
+      g_error_free (problem);
+      upload->patience.tries = 0;
+      if (!usher_interrupt_sleep (MAX (wait_ms, 500), error))
+        return FALSE;
+    } else if (!usher_patience_wait (&upload->patience, wait_ms, problem, error)) {
+      return FALSE;
+    }
+  }
+}
+
+/* A broker that was finished by the time it is asked again has no such upload any more: then its beginning tells the version. */
 static gboolean
 finish (Upload *upload, gint64 *out_version, GError **error)
 {
@@ -160,7 +192,7 @@ finish (Upload *upload, gint64 *out_version, GError **error)
 
   fprintf (stderr, "the broker checks it\n");
   USHER_FAULT_POINT ("ctl.upload.finish");
-  if (!usher_patience_call (&upload->patience, "POST", path, NULL, &answer, error))
+  if (!ask_for_end (upload, path, &answer, error))
     return FALSE;
   *out_version = usher_json_int (answer.body, "version");
   return *out_version > 0 || odd_answer ("the end of an upload", error);

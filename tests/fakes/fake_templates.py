@@ -13,6 +13,7 @@ import json
 import re
 import socketserver
 import threading
+import time
 import urllib.parse
 
 
@@ -33,6 +34,8 @@ class FakeTemplates:
         self.published = {}     # name → [numbers, the newest last]
         self.fail = []          # [method, status, times]
         self.cut = []
+        self.slow = 0           # seconds a chunk takes
+        self.checking = 0       # so often a finish is answered with "ask again"
         self.stop_after = None  # bytes of a download after which its connection is cut, once
         self.damaged = False    # downloads and uploads are altered on the way
         self.seen = []
@@ -73,7 +76,7 @@ class FakeTemplates:
     def take(self, key, file, offset, octets):
         data = self.uploads[key]["data"][file]
         if offset != len(data):
-            return 409, {"error": {"code": "conflict", "message": "not there", "reasons": [], "request": "-"}, "received": len(data)}
+            return 409, error("conflict", "not there", [{"rule": "received", "message": str(len(data))}])
         data += octets
         return 200, {"received": len(data)}
 
@@ -177,6 +180,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def put(self, query, body, key, file):
         if self.owner.damaged:
             body = bytes([body[0] ^ 1]) + body[1:]
+        time.sleep(self.owner.slow)
         status, value = self.owner.take(key, file, int(query["offset"]), body)
         if self.owner.cut and self.owner.cut[0] == "PUT":
             self.owner.cut.pop()
@@ -185,6 +189,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.answer(status, value)
 
     def finish(self, _query, _body, key):
+        if self.owner.checking > 0:
+            self.owner.checking -= 1
+            self.answer(503, error("busy", "still being checked"), [("Retry-After", "0")])
+            return
         self.answer(*self.owner.finish(key))
 
     def drop(self, _query, _body, key):

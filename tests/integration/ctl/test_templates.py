@@ -101,6 +101,12 @@ def test_a_lost_connection_and_a_busy_server_are_gone_through(ctl, fake, version
     assert "trying again" in ctl.said
 
 
+def test_a_long_check_is_waited_for(ctl, fake, version):
+    fake.checking = 12      # more often than a server that is away is asked
+    ctl("template", "import", version)
+    assert "trying again" not in ctl.said
+
+
 def test_a_refusal_is_said_at_once_and_with_its_reasons(ctl, fake, version):
     fake.damaged = True
     message = ctl("template", "import", version, status=1)
@@ -124,24 +130,25 @@ def test_a_killed_upload_goes_on_where_it_was(ctl, fake, version):
 
 
 def test_an_upload_that_was_removed_meanwhile_is_begun_again(ctl, fake, version):
-    fake.chunk = 4 * KIB
+    fake.chunk, fake.slow = 4 * KIB, 0.02
     running = ctl.start("template", "import", version)
     wait_until(lambda: len(puts(fake)) > 3, 20, "the upload is under way")
     fake.uploads.clear()
+    fake.slow = 0
     assert running.wait(60) == 0, running.stdout.read()
     running.stdout.close()
     assert fake.versions["small", 1]["files"]["disk.qcow2"] == (version / "disk.qcow2").read_bytes()
 
 
 def test_ctrl_c_leaves_what_the_same_command_goes_on_with(ctl, fake, version):
-    fake.chunk = KIB
+    fake.chunk, fake.slow = KIB, 0.02
     running = ctl.start("template", "import", version)
     wait_until(lambda: len(puts(fake)) > 5, 20, "the upload is under way")
     running.send_signal(signal.SIGINT)
     assert running.wait(10) == 128 + signal.SIGINT
     running.stdout.close()
     assert len(fake.uploads) == 1
-    fake.chunk = 64 * KIB
+    fake.chunk, fake.slow = 64 * KIB, 0
     ctl("template", "import", version)
     assert "going on at byte" in ctl.said and not fake.uploads
 
@@ -447,6 +454,24 @@ def test_a_server_that_stays_away_is_given_up(ctl, fake, version):
         fake.start()
 
 
-def test_completion_knows_templates(ctl):
-    for name in ("bash", "zsh"):
-        assert "rollback" in ctl("completion", name)
+@pytest.mark.parametrize("line, words", [
+    ("usherctl templ", ["template"]),
+    ("usherctl template ", ["build", "import", "versions", "publish", "rollback", "retire", "export"]),
+    ("usherctl template publish ", []),
+    ("usherctl template build t", ["tiny"]),
+    ("usherctl template publish small ", ["1"]),
+    ("usherctl template import --fir", ["--firmware"]),
+    ("usherctl template import x --firmware ", ["bios", "uefi"]),
+    ("usherctl get template-v", ["template-version"]),
+])
+def test_completion(ctl, version, tmp_path, line, words):
+    ctl("template", "import", version)
+    (tmp_path / "completion").write_text(ctl("completion", "bash"))
+    done = subprocess.run(["bash", "-c", f"""
+        PATH={ctl.program.parent}:$PATH
+        . {tmp_path}/completion
+        COMP_WORDS=({line}) COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+        [[ "{line}" != *" " ]] || {{ COMP_WORDS+=(""); COMP_CWORD=$((COMP_CWORD + 1)); }}
+        _usherctl; printf '%s\n' "${{COMPREPLY[@]}}" """], cwd=tmp_path / "home", capture_output=True, text=True,
+                          check=True, env=ctl.environment)
+    assert done.stdout.split() == words and "compdef" in ctl("completion", "zsh")

@@ -7,6 +7,8 @@
 #include "common/error.h"
 #include "common/json.h"
 #include "ctl/command.h"
+#include "ctl/progress.h"
+#include "ctl/template/image.h"
 #include "ctl/yaml_read.h"
 #include "ctl/yaml_write.h"
 #include <string.h>
@@ -217,6 +219,59 @@ test_command_table (void **state)
   }
 }
 
+static void
+test_progress (void **state)
+{
+  static const struct {
+    UsherProgressState state;
+    guint width;
+    const char *line;
+  } cases[] = {
+    { { "disk", 0, 0, 2048, 0, FALSE }, 0, "disk    0%  0 B of 2.0 KiB" },
+    { { "disk", 0, 1024, 2048, 1000, FALSE }, 0, "disk   50%  1.0 KiB of 2.0 KiB  1.0 KiB/s  1 s left" },
+    { { "disk", 1024, 1536, 2048, 1000, FALSE }, 0, "disk   75%  1.5 KiB of 2.0 KiB  512 B/s  1 s left" },
+    { { "disk", 0, G_GUINT64_CONSTANT (1) << 30, G_GUINT64_CONSTANT (3) << 30, 600000, FALSE }, 0,
+      "disk   33%  1.0 GiB of 3.0 GiB  1.7 MiB/s  20 min left" },
+    { { "disk", 0, 0, 0, 0, FALSE }, 0, "disk  100%  0 B of 0 B" },
+    { { "converting", 0, 2500, 10000, 1000, TRUE }, 0, "converting   25%  3 s left" },
+    { { "converting", 0, 5000, 10000, 0, TRUE }, 40, "converting  [##########          ]  50%" },
+    { { "a-rather-long-name-of-a-file", 0, 0, 2048, 0, FALSE }, 20, "a-rather-long-name-" },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *line = usher_progress_line (&cases[i].state, cases[i].width);
+    assert_string_equal (line, cases[i].line);
+  }
+}
+
+static void
+test_sizes (void **state)
+{
+  static const struct {
+    guint64 bytes;
+    const char *text;
+  } cases[] = {
+    { 0, "0 B" }, { 1023, "1023 B" }, { 1024, "1.0 KiB" }, { 352387072, "336.1 MiB" }, { G_MAXUINT64, "16777216.0 TiB" },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *text = usher_progress_size (cases[i].bytes);
+    assert_string_equal (text, cases[i].text);
+  }
+}
+
+static void
+test_names_of_images (void **state)
+{
+  static const char *const odd[] = { "nbd:x", "nbd://h/x", "json:{}", "file:/x", "fat:rw:/x", "ssh+x://y", "nbd+unix:///x", "a:b/c" };
+  static const char *const even[] = { "x", "/a:b", "./nbd:x", "a/b:c", "", ":x", "disk 1:2" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (odd); i++)
+    assert_true (usher_image_name_is_odd (odd[i]));
+  for (gsize i = 0; i < G_N_ELEMENTS (even); i++)
+    assert_false (usher_image_name_is_odd (even[i]));
+}
+
 int
 main (void)
 {
@@ -225,7 +280,8 @@ main (void)
     cmocka_unit_test (test_limits),  cmocka_unit_test (test_documents_and_lines),
     cmocka_unit_test (test_writing), cmocka_unit_test (test_tables),
     cmocka_unit_test (test_servers), cmocka_unit_test (test_kinds_and_paths),
-    cmocka_unit_test (test_command_table),
+    cmocka_unit_test (test_command_table), cmocka_unit_test (test_progress),
+    cmocka_unit_test (test_sizes),   cmocka_unit_test (test_names_of_images),
   };
 
   cmocka_set_message_output (CM_OUTPUT_TAP);
