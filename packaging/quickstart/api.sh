@@ -37,19 +37,19 @@ admin_apply() {
   progress "made $1 $2"
 }
 
-# The template's newest version, a pool on it, and who may use it. A newer version of the template is made known.
+# A pool on the template, and who may use it.
 apply_records() {
-  local manifest=$state/templates/$template/$template_version/manifest.json
-  admin_apply template "$template" "{\"version\": $template_version, \"description\": \"Made by templates/$template\"}"
-  admin_api GET "/records/template/$template" || die "template $template: $(api_error)"
-  if [[ $(jq .spec.version <<<"$api_body") -lt $template_version ]]; then
-    admin_api PUT "/records/template/$template" "$(jq --argjson version "$template_version" '{spec: (.spec + {version: $version})}' <<<"$api_body")" ||
-      die "template $template: $(api_error)"
-    progress "template $template is at version $template_version now"
-  fi
   admin_apply pool desktop "$(jq --arg template "$template" '{display_name: "Desktop", description: "A Linux desktop of your own",
-    template: $template, spares: 1, maximum: 10, vcpus: .default.vcpus, ram_mib: .default.ram_mib, naming: "desktop-{n}"}' "$manifest")"
+    template: $template, spares: 1, maximum: 10, vcpus: .vcpus, ram_mib: .ram_mib, naming: "desktop-{n}"}' <<<"$template_default")"
   admin_apply entitlement desktop-users '{"pool": "desktop", "group": "cn=desktop-users,ou=groups,dc=usher,dc=demo"}'
+}
+
+# usherctl with a sign-in of its own, beside the instance's settings.
+usherctl() { XDG_CONFIG_HOME=$state/config "$prefix/bin/usherctl" "$@"; }
+
+ctl_sign_in() {
+  usherctl whoami >/dev/null 2>&1 || usherctl signin admin --server "https://127.0.0.1:$port" --ca "$state/pki/ca.pem" \
+    --password-file - <<<"$(demo_password admin)" >>"$log_dir/quickstart.log" || die 'usherctl cannot sign in'
 }
 
 # Every desktop record, as a JSON array.

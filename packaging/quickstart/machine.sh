@@ -70,8 +70,8 @@ make_ground() {
   folder keys 700 usher:usher
   folder host 750 root:usher-edge
   folder postgres 700 postgres:postgres
-  folder templates 755 root:root
   folder images 755 usher:usher
+  folder templates 755 root:root
   folder desktops 711 root:root
   folder run 1771 usher:usher-edge
   folder run/consoles 750 root:usher-edge
@@ -88,22 +88,19 @@ begin_template() {
   template_pid=$!
 }
 
-# Waits for it, then links or copies it into the state directory. Only the newest version is brought in; older ones stay,
-# for desktops that stand on them.
+# Waits for it, then gives it to the broker as any administrator would: built already, it is only uploaded; there already, not
+# even that. It is published the first time only, so that a rollback stays.
 provide_template() {
-  local newest
+  local answer record
   tail -n +1 -s 0.5 --pid="$template_pid" -f "$log_dir/template.log" | sed -u 's/^/         /' >&2
   wait "$template_pid" || die_with "$log_dir/template.log" "template $template could not be built"
-  newest=$(find "$cache_dir/templates/$template" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort -n | tail -n 1)
-  [[ -n $newest ]] || die_with "$log_dir/template.log" "no version of $template in $cache_dir/templates"
-  template_version=$newest
-  local goal=$state/templates/$template/$newest
-  [[ ! -e $goal/manifest.json ]] || return 0
-  install -d -m 755 "$state/templates/$template"
-  rm -rf "$goal.new"
-  cp -al -- "$cache_dir/templates/$template/$newest" "$goal.new" 2>/dev/null || {
-    rm -rf "$goal.new"
-    cp -a -- "$cache_dir/templates/$template/$newest" "$goal.new"
-  }
-  mv -T -- "$goal.new" "$goal"
+  ctl_sign_in
+  answer=$(usherctl template build "$top/templates/$template" --cache "$cache_dir" --note "Made by templates/$template" -o json) ||
+    die "template $template did not come to the broker"
+  template_version=$(jq .version <<<"$answer")
+  record=$(usherctl get template-version "$template.$template_version" -o json) || die "template $template/$template_version is not on record"
+  template_default=$(jq -c .spec.manifest.default <<<"$record")
+  [[ $(jq -r '.status.published_at' <<<"$record") == null ]] || return 0
+  usherctl template publish "$template" "$template_version" >>"$log_dir/quickstart.log" || die "template $template is not published"
+  progress "published $template/$template_version"
 }
