@@ -2,6 +2,7 @@
 #include "common/error.h"
 #include "common/json.h"
 #include "ctl/command.h"
+#include "ctl/template/template.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -98,6 +99,28 @@ usher_ctl_why (UsherCtl *ctl, GError **error)
   return TRUE;
 }
 
+/* A template's versions, short: what `template versions` shows in columns. */
+static gboolean
+add_versions (UsherCtl *ctl, json_t *template, GError **error)
+{
+  json_auto_t *records = usher_template_versions (ctl, usher_json_string (template, "name"), error);
+  json_t *versions, *record;
+  gsize i;
+
+  if (records == NULL)
+    return FALSE;
+  versions = json_array ();
+  json_array_foreach (records, i, record) {
+    const json_t *spec = json_object_get (record, "spec"), *status = json_object_get (record, "status");
+    json_array_append_new (versions, json_pack ("{s:O?, s:O?, s:O?, s:O?, s:O?, s:O?, s:O?}", "version", json_object_get (spec, "version"),
+                                                "state", json_object_get (status, "state"), "hosts", json_object_get (status, "hosts"),
+                                                "desktops", json_object_get (status, "desktops"), "size", json_object_get (status, "size"),
+                                                "made", json_object_get (record, "created_at"), "note", json_object_get (spec, "note")));
+  }
+  json_object_set_new (template, "versions", versions);
+  return TRUE;
+}
+
 gboolean
 usher_ctl_describe (UsherCtl *ctl, GError **error)
 {
@@ -105,6 +128,7 @@ usher_ctl_describe (UsherCtl *ctl, GError **error)
   g_auto (UsherAnswer) record = { 0 }, why = { 0 };
 
   if (kind == NULL || !get_one (ctl, kind, ctl->words[1], &record, error) ||
+      (strcmp (kind, "template") == 0 && !add_versions (ctl, record.body, error)) ||
       !ask_why (ctl, usher_json_string (record.body, "id"), &why, error))
     return FALSE;
   json_object_set (record.body, "explanation", json_object_get (why.body, "explanation"));

@@ -84,23 +84,25 @@ make_ground() {
 # Built into the cache while the programs are compiled (a few minutes the first time).
 begin_template() {
   mkdir -p "$cache_dir/templates" "$cache_dir/downloads"
-  "$top/templates/$template/build" "$cache_dir/templates" --cache "$cache_dir/downloads" >"$log_dir/template.log" 2>&1 &
+  "$top/templates/$template/build" "$cache_dir/templates" --cache "$cache_dir/downloads" >"$log_dir/template.log" 2>&1 {turn}>&- &
   template_pid=$!
 }
 
-# Waits for it, then gives it to the broker as any administrator would: built already, it is only uploaded; there already, not
-# even that. It is published the first time only, so that a rollback stays.
+# Waits for it, then gives it to the broker as any administrator would; what is there already is not sent again. It is published
+# the first time only, so that a rollback stays.
 provide_template() {
-  local answer record
+  local newest answer record
   tail -n +1 -s 0.5 --pid="$template_pid" -f "$log_dir/template.log" | sed -u 's/^/         /' >&2
   wait "$template_pid" || die_with "$log_dir/template.log" "template $template could not be built"
+  newest=$(find "$cache_dir/templates/$template" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort -n | tail -n 1)
+  [[ -n $newest ]] || die_with "$log_dir/template.log" "no version of $template in $cache_dir/templates"
   ctl_sign_in
-  answer=$(usherctl template build "$top/templates/$template" --cache "$cache_dir" --note "Made by templates/$template" -o json) ||
+  answer=$(usherctl template import "$cache_dir/templates/$template/$newest" --note "Made by templates/$template" -o json) ||
     die "template $template did not come to the broker"
   template_version=$(jq .version <<<"$answer")
   record=$(usherctl get template-version "$template.$template_version" -o json) || die "template $template/$template_version is not on record"
   template_default=$(jq -c .spec.manifest.default <<<"$record")
-  [[ $(jq -r '.status.published_at' <<<"$record") == null ]] || return 0
+  [[ $(jq -r .status.published_at <<<"$record") == null ]] || return 0
   usherctl template publish "$template" "$template_version" >>"$log_dir/quickstart.log" || die "template $template is not published"
   progress "published $template/$template_version"
 }

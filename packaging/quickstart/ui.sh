@@ -39,7 +39,9 @@ progress() { stamp; say "  $*"; }
 # logged COMMAND…: its output goes to the log; dies with the end of it when it fails. A line every ten seconds.
 logged() {
   local status=0 ticker
-  ( while sleep 10; do progress "$doing: still at it; $(tail -n 1 "$log_dir/quickstart.log" | cut -c 1-90)"; done ) &
+  # Killed in its sleep, that goes on for a while: it must not hold the lock that another quickstart waits for.
+  ( [[ -z ${turn:-} ]] || exec {turn}>&-
+    while sleep 10; do progress "$doing: still at it; $(tail -n 1 "$log_dir/quickstart.log" | cut -c 1-90)"; done ) &
   ticker=$!
   "$@" >>"$log_dir/quickstart.log" 2>&1 || status=$?
   kill "$ticker" 2>/dev/null || :
