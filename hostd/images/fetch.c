@@ -243,7 +243,7 @@ read_body (Coming *coming, GInputStream *body, GError **error)
   while (more)
     {
       g_autoptr (GError) problem = NULL;
-      more = g_input_stream_read_all (body, bytes, CHUNK, &length, coming->fetch->cancellable, &problem) && length == CHUNK;
+      more = usher_link_read (coming->link, body, bytes, CHUNK, &length, coming->fetch->cancellable, &problem) && length == CHUNK;
       if ((gint64) length > coming->file->size - coming->at)
         return begin_anew (coming, error)
                && fail (error, USHER_ERROR_INVALID, "%s is longer than the broker said; thrown away", coming->file->name);
@@ -257,12 +257,12 @@ read_body (Coming *coming, GInputStream *body, GError **error)
 
 /* An answer that is none of ours: says what the broker said. */
 static gboolean
-refused (SoupMessage *message, GInputStream *body, GError **error)
+refused (Coming *coming, SoupMessage *message, GInputStream *body, GError **error)
 {
   char said[SAID_MAX];
   gsize length = 0;
   guint status = soup_message_get_status (message);
-  g_input_stream_read_all (body, said, sizeof said, &length, NULL, NULL);
+  usher_link_read (coming->link, body, said, sizeof said, &length, coming->fetch->cancellable, NULL);
   json_auto_t *json = usher_json_parse (said, length, "the answer", NULL);
   const char *why = json_is_object (json) ? usher_json_string (json_object_get (json, "error"), "message") : "";
   return fail (error, status == SOUP_STATUS_NOT_FOUND ? USHER_ERROR_MISSING
@@ -282,41 +282,12 @@ is_the_rest (Coming *coming, SoupMessage *message, GInputStream *body, GError **
     return begin_anew (coming, error)
            && fail (error, USHER_ERROR_UNAVAILABLE, "%s: the broker has it otherwise; begun anew", coming->file->name);
   if (soup_message_get_status (message) != SOUP_STATUS_PARTIAL_CONTENT)
-    return refused (message, body, error);
+    return refused (coming, message, body, error);
   if (soup_message_headers_get_content_range (soup_message_get_response_headers (message), &start, &end, &total)
       && start == coming->at)
     return TRUE;
   return begin_anew (coming, error)
          && fail (error, USHER_ERROR_UNAVAILABLE, "%s: the broker answers with another part than was asked for", coming->file->name);
-}
-
-typedef struct {
-  GInputStream *body;
-  GError *error;
-  gboolean came;
-} Head;
-
-static void
-head_came (GObject *session, GAsyncResult *result, gpointer user_data)
-{
-  Head *head = user_data;
-  head->body = soup_session_send_finish (SOUP_SESSION (session), result, &head->error);
-  head->came = TRUE;
-}
-
-/* soup_session_send() would hang: in a handshake that it waits for, a broker that wants to see our certificate has that asked of a
- * main context which nobody runs then. So this thread's own context runs until the head is there. */
-static GInputStream *
-send_and_wait (Coming *coming, SoupMessage *message, GError **error)
-{
-  Head head = { 0 };
-  soup_session_send_async (usher_link_get_session (coming->link), message, G_PRIORITY_DEFAULT, coming->fetch->cancellable,
-                           head_came, &head);
-  while (!head.came)
-    g_main_context_iteration (g_main_context_get_thread_default (), TRUE);
-  if (head.body == NULL)
-    g_propagate_error (error, head.error);
-  return head.body;
 }
 
 static gboolean
@@ -331,7 +302,7 @@ ask (Coming *coming, GError **error)
   soup_message_headers_replace (headers, "Accept-Encoding", "identity"); /* offsets are those of the file */
   if (coming->at > 0)
     soup_message_headers_set_range (headers, coming->at, -1);
-  g_autoptr (GInputStream) body = send_and_wait (coming, message, &problem);
+  g_autoptr (GInputStream) body = usher_link_send (coming->link, message, coming->fetch->cancellable, &problem);
   if (body == NULL)
     return is_cancelled (coming->fetch, error) ? FALSE : cut (coming, problem->message, error);
   return is_the_rest (coming, message, body, error) && read_body (coming, body, error);

@@ -7,6 +7,7 @@
 #define IDLE_S 60 /* a connection that was not used for so long is closed */
 
 struct _UsherLink {
+  GMainContext *context;
   SoupSession *session;
   GTlsCertificate *certificate;
   GUri *base;
@@ -48,6 +49,7 @@ UsherLink *
 usher_link_new (const UsherLinkConfig *config, guint timeout_s, GError **error)
 {
   g_autoptr (UsherLink) link = g_new0 (UsherLink, 1);
+  link->context = g_main_context_ref_thread_default ();
   if (!open_session (link, config, timeout_s, error) || !read_base (link, config->url, error))
     return NULL;
   return g_steal_pointer (&link);
@@ -68,11 +70,49 @@ usher_link_message (const UsherLink *link, const char *method, const char *path)
   return message;
 }
 
+/* ---- blocking ---- */
+
+static void
+on_result (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  GAsyncResult **out = user_data;
+  *out = g_object_ref (result);
+}
+
+static void
+run_until (const UsherLink *link, GAsyncResult *const *result)
+{
+  while (*result == NULL)
+    g_main_context_iteration (link->context, TRUE);
+}
+
+GInputStream *
+usher_link_send (const UsherLink *link, SoupMessage *message, GCancellable *cancellable, GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  soup_session_send_async (link->session, message, G_PRIORITY_DEFAULT, cancellable, on_result, &result);
+  run_until (link, &result);
+  return soup_session_send_finish (link->session, result, error);
+}
+
+gboolean
+usher_link_read (const UsherLink *link, GInputStream *body, void *buffer, gsize size, gsize *out_length,
+                 GCancellable *cancellable, GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  g_input_stream_read_all_async (body, buffer, size, G_PRIORITY_DEFAULT, cancellable, on_result, &result);
+  run_until (link, &result);
+  return g_input_stream_read_all_finish (body, result, out_length, error);
+}
+
+/* ---- end ---- */
+
 void
 usher_link_free (UsherLink *link)
 {
   g_clear_object (&link->session);
   g_clear_object (&link->certificate);
   g_clear_pointer (&link->base, g_uri_unref);
+  g_main_context_unref (link->context);
   g_free (link);
 }

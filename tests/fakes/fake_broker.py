@@ -60,6 +60,7 @@ class FakeBroker:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, self.key)
         context.load_verify_locations(self.pki.ca)
+        context.num_tickets = 0     # as the broker: each connection has a handshake of its own, with the host's certificate in it
         context.verify_mode = ssl.CERT_OPTIONAL     # the join comes without one; the sync is refused without
         broker = self
 
