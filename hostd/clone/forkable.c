@@ -21,6 +21,12 @@ usher_clone_check_forkable (const UsherTemplateManifest *manifest, const char *d
   if (manifest->ready != USHER_TEMPLATE_READY_AGENT)
     return g_strdup_printf ("template %s/%" G_GINT64_FORMAT " counts as ready without its guest agent, which forking needs",
                             manifest->name, manifest->version);
+  if (manifest->guest != USHER_TEMPLATE_GUEST_LINUX)
+    return g_strdup_printf ("template %s/%" G_GINT64_FORMAT ": only Linux guests can be told who they are after a fork, this one is %s",
+                            manifest->name, manifest->version, usher_template_guest_name (manifest->guest));
+  if (manifest->firmware != USHER_TEMPLATE_FIRMWARE_BIOS)
+    return g_strdup_printf ("template %s/%" G_GINT64_FORMAT " boots by UEFI, whose variables a fork would share with others",
+                            manifest->name, manifest->version);
   if (vcpus < manifest->minimum_vcpus || ram_mib < manifest->minimum_ram_mib)
     return g_strdup_printf ("template %s/%" G_GINT64_FORMAT " needs %" G_GINT64_FORMAT " processors and %" G_GINT64_FORMAT " MiB at least",
                             manifest->name, manifest->version, manifest->minimum_vcpus, manifest->minimum_ram_mib);

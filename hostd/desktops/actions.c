@@ -191,7 +191,7 @@ describe (Work *work, const UsherDesktopRecord *record, const UsherTemplateFiles
                "libvirt has no active network «default»: the desktop gets no network card");
   out->spec = (UsherDomainSpec) {
     .id = work->job->id, .name = record->name, .deployment = work->ground->deployment, .domain_type = work->ground->domain_type,
-    .machine = manifest->machine, .video = usher_template_video_name (manifest->video), .kernel = files->kernel,
+    .machine = manifest->machine, .uefi = manifest->firmware == USHER_TEMPLATE_FIRMWARE_UEFI, .video = usher_template_video_name (manifest->video), .kernel = files->kernel,
     .initrd = files->initrd, .cmdline = manifest->cmdline, .disk = out->disk, .data = out->data,
     .serial_log = out->serial, .network = out->network, .first_secret = out->secret, .vcpus = record->vcpus, .ram_mib = record->ram_mib,
   };

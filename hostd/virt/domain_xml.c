@@ -104,7 +104,10 @@ elastic_argument (const UsherDomainSpec *spec)
 static void
 add_boot (GString *xml, const UsherDomainSpec *spec)
 {
-  add (xml, "<os><type arch='x86_64' machine='%s'>hvm</type>", spec->machine);
+  add (xml, spec->uefi ? "<os firmware='efi'>" : "<os>");
+  add (xml, "<type arch='x86_64' machine='%s'>hvm</type>", spec->machine);
+  if (spec->uefi) /* the plain one: with secure boot only what somebody signed would start */
+    add (xml, "<firmware><feature enabled='no' name='secure-boot'/></firmware>");
   if (spec->kernel != NULL)
     add (xml, "<kernel>%s</kernel><initrd>%s</initrd><cmdline>%s systemd.hostname=%s%s</cmdline>", spec->kernel, spec->initrd,
          spec->cmdline, spec->name, elastic_argument (spec));

@@ -44,6 +44,7 @@ typedef struct {
   const char *domain_type; /* kvm | qemu | test */
   const char *machine;     /* e.g. pc-q35-7.2 */
   const char *video;       /* qxl | virtio | vga */
+  gboolean uefi;           /* else the BIOS; libvirt chooses the image, and its variables go with the domain */
   const char *kernel, *initrd, *cmdline; /* kernel NULL: the disk boots */
   const char *disk, *base; /* overlay and its backing file; both NULL: no disk */
   const char *base_below;  /* the backing file of `base`, when that is an overlay itself (a frozen parent's disk); or NULL */

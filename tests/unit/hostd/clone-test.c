@@ -336,6 +336,14 @@ reasons_not_to_fork (void **state)
   g_autofree char *small = usher_clone_check_forkable (&manifest, "kvm", 1, 64);
   manifest.ready = USHER_TEMPLATE_READY_RUNNING;
   g_autofree char *mute = usher_clone_check_forkable (&manifest, "kvm", 1, 128);
+  manifest.ready = USHER_TEMPLATE_READY_AGENT;
+  manifest.guest = USHER_TEMPLATE_GUEST_WINDOWS;
+  g_autofree char *windows = usher_clone_check_forkable (&manifest, "kvm", 1, 128);
+  manifest.guest = USHER_TEMPLATE_GUEST_LINUX;
+  manifest.firmware = USHER_TEMPLATE_FIRMWARE_UEFI;
+  g_autofree char *uefi = usher_clone_check_forkable (&manifest, "kvm", 1, 128);
+  assert_non_null (strstr (windows, "windows"));
+  assert_non_null (strstr (uefi, "UEFI"));
   assert_non_null (strstr (fake, "test driver"));
   assert_non_null (strstr (small, "128 MiB"));
   assert_non_null (strstr (mute, "agent"));

@@ -80,6 +80,13 @@ variations (void **state)
   has (xml, "<source network='default'/>");
   has (xml, "<port isolated='yes'/>");
 
+  has (xml, "<os><type");
+  from.uefi = TRUE;
+  g_autofree char *uefi = write_xml (&from);
+  has (uefi, "<os firmware='efi'><type");
+  has (uefi, "name='secure-boot'");
+  from.uefi = FALSE;
+
   from.disk = from.base = from.data = NULL;
   g_autofree char *diskless = write_xml (&from);
   has_not (diskless, "<disk ");
