@@ -225,7 +225,7 @@ plan_one (UsherStore *store, Connect *in, GError **error)
 static UsherDesktopView *
 get_desktop (UsherStore *store, Connect *in, GError **error)
 {
-  static gboolean (*const ways[]) (UsherStore *, Connect *, GError **) 
+  static gboolean (*const ways[]) (UsherStore *, Connect *, GError **)
       = { take_spare, take_one_being_made, take_last, plan_one };
   g_autoptr (GError) local = NULL;
   UsherDesktopView *view = find_own_desktop (store, in, &local);
