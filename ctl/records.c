@@ -99,25 +99,73 @@ usher_ctl_why (UsherCtl *ctl, GError **error)
   return TRUE;
 }
 
+/* The members of `from` that are named, as a new object. */
+static json_t *
+pick (const json_t *from, const char *const *members)
+{
+  json_t *picked = json_object ();
+
+  for (gsize i = 0; members[i] != NULL; i++)
+    if (json_object_get (from, members[i]) != NULL)
+      json_object_set (picked, members[i], json_object_get (from, members[i]));
+  return picked;
+}
+
 /* A template's versions, short: what `template versions` shows in columns. */
 static gboolean
-add_versions (UsherCtl *ctl, json_t *template, GError **error)
+add_versions (UsherCtl *ctl, const char *template, json_t *into, GError **error)
 {
-  json_auto_t *records = usher_template_versions (ctl, usher_json_string (template, "name"), error);
-  json_t *versions, *record;
+  static const char *const of_spec[] = { "version", "note", NULL }, *const of_status[] = { "state", "size", "hosts", "desktops", NULL };
+  json_auto_t *records = usher_template_versions (ctl, template, error);
+  json_t *versions = json_array (), *record;
   gsize i;
 
-  if (records == NULL)
-    return FALSE;
-  versions = json_array ();
+  json_object_set_new (into, "versions", versions);
   json_array_foreach (records, i, record) {
-    const json_t *spec = json_object_get (record, "spec"), *status = json_object_get (record, "status");
-    json_array_append_new (versions, json_pack ("{s:O?, s:O?, s:O?, s:O?, s:O?, s:O?, s:O?}", "version", json_object_get (spec, "version"),
-                                                "state", json_object_get (status, "state"), "hosts", json_object_get (status, "hosts"),
-                                                "desktops", json_object_get (status, "desktops"), "size", json_object_get (status, "size"),
-                                                "made", json_object_get (record, "created_at"), "note", json_object_get (spec, "note")));
+    json_t *version = pick (json_object_get (record, "spec"), of_spec);
+    json_object_update_new (version, pick (json_object_get (record, "status"), of_status));
+    json_object_set (version, "made", json_object_get (record, "created_at"));
+    json_array_append_new (versions, version);
   }
-  json_object_set_new (template, "versions", versions);
+  return records != NULL;
+}
+
+/* What instant clones of a template are forked from, on each host. */
+static gboolean
+add_parents (UsherCtl *ctl, const char *template, json_t *into, GError **error)
+{
+  static const char *const members[] = { "vcpus", "ram_mib", "state", "reason", NULL };
+  g_auto (UsherAnswer) answer = { 0 };
+  json_t *parents = json_array (), *host, *parent;
+  gsize i, j;
+
+  json_object_set_new (into, "parents", parents);
+  if (!usher_client_call (ctl->client, "GET", "/records/host", NULL, &answer, error))
+    return FALSE;
+  json_array_foreach (json_object_get (answer.body, "items"), i, host)
+    json_array_foreach (json_object_get (json_object_get (host, "status"), "parents"), j, parent) {
+      const json_t *of = json_object_get (parent, "template");
+      json_t *one;
+      if (strcmp (usher_json_string (of, "name"), template) != 0)
+        continue;
+      one = pick (parent, members);
+      json_object_set (one, "host", json_object_get (host, "name"));
+      json_object_set (one, "version", json_object_get (of, "version"));
+      json_array_append_new (parents, one);
+    }
+  return TRUE;
+}
+
+/* What other records tell of this one. */
+static gboolean
+add_context (UsherCtl *ctl, const char *kind, json_t *record, GError **error)
+{
+  const char *name = usher_json_string (record, "name");
+
+  if (strcmp (kind, "template") == 0)
+    return add_versions (ctl, name, record, error) && add_parents (ctl, name, record, error);
+  if (strcmp (kind, "pool") == 0)
+    return add_parents (ctl, usher_json_string (json_object_get (record, "spec"), "template"), record, error);
   return TRUE;
 }
 
@@ -127,8 +175,7 @@ usher_ctl_describe (UsherCtl *ctl, GError **error)
   const char *kind = usher_ctl_kind (ctl->words[0], error);
   g_auto (UsherAnswer) record = { 0 }, why = { 0 };
 
-  if (kind == NULL || !get_one (ctl, kind, ctl->words[1], &record, error) ||
-      (strcmp (kind, "template") == 0 && !add_versions (ctl, record.body, error)) ||
+  if (kind == NULL || !get_one (ctl, kind, ctl->words[1], &record, error) || !add_context (ctl, kind, record.body, error) ||
       !ask_why (ctl, usher_json_string (record.body, "id"), &why, error))
     return FALSE;
   json_object_set (record.body, "explanation", json_object_get (why.body, "explanation"));

@@ -24,6 +24,7 @@ typedef struct {
   char *id;       /* NULL: none is under way */
   gsize chunk;
   json_t *begun;  /* the answer to the beginning */
+  gboolean refused; /* all of it came, and it is not taken: nothing to go on with */
 } Upload;
 
 static gboolean
@@ -171,7 +172,7 @@ ask_for_end (Upload *upload, const char *path, UsherAnswer *out_answer, GError *
       return TRUE;
     wait_ms = out_answer->retry_after_ms;
     usher_answer_clear (out_answer);
-    *out_answer = (UsherAnswer){ 0 };
+    *out_answer = (UsherAnswer){ .status = out_answer->status };
     if (g_error_matches (problem, USHER_ERROR, USHER_ERROR_BUSY) && g_get_monotonic_time () < until_us) {
       g_error_free (problem);
       upload->patience.tries = 0;
@@ -192,8 +193,10 @@ finish (Upload *upload, gint64 *out_version, GError **error)
 
   fprintf (stderr, "the broker checks it\n");
   USHER_FAULT_POINT ("ctl.upload.finish");
-  if (!ask_for_end (upload, path, &answer, error))
+  if (!ask_for_end (upload, path, &answer, error)) {
+    upload->refused = answer.status == 400 || answer.status == 403 || answer.status == 413;
     return FALSE;
+  }
   *out_version = usher_json_int (answer.body, "version");
   return *out_version > 0 || odd_answer ("the end of an upload", error);
 }
@@ -257,7 +260,7 @@ usher_upload (UsherClient *client, const UsherBundle *bundle, const char *note, 
     return FALSE;
   }
   done = run (&upload, out, error);
-  if (!done && upload.id != NULL && !keep)
+  if (!done && upload.id != NULL && (!keep || upload.refused))
     forget (&upload);
   json_decref (upload.body);
   json_decref (upload.begun);

@@ -9,6 +9,6 @@ typedef struct {
 } UsherUploaded;
 
 /* `note` may be NULL: the bundle's own. A server that is away is waited for; `keep` says whether the part that was sent stays
- * on the server when it does not end well, for the same call to go on with. */
+ * on the server when it does not end well, for the same call to go on with; what the broker looked at and refused never stays. */
 gboolean usher_upload (UsherClient *client, const UsherBundle *bundle, const char *note, gboolean keep, UsherUploaded *out,
                        GError **error);

@@ -34,6 +34,7 @@ class FakeTemplates:
         self.published = {}     # name → [numbers, the newest last]
         self.fail = []          # [method, status, times]
         self.cut = []
+        self.hosts = []         # records that are listed
         self.slow = 0           # seconds a chunk takes
         self.checking = 0       # so often a finish is answered with "ask again"
         self.stop_after = None  # bytes of a download after which its connection is cut, once
@@ -205,6 +206,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def templates(self, _query, _body):
         self.answer(200, {"resource_version": 1, "items": []})
 
+    def hosts(self, _query, _body):
+        self.answer(200, {"resource_version": 1, "items": self.owner.hosts})
+
+    def record(self, _query, _body, kind, name):
+        self.answer(200, {"kind": kind, "id": name, "name": name, "spec": {"template": "small"}, "status": {}})
+
+    def why(self, _query, _body, _id):
+        self.answer(200, {"explanation": []})
+
     def list(self, _query, _body):
         self.answer(200, {"resource_version": 1, "items": [self.owner.record(*key) for key in sorted(self.owner.versions, key=str)]})
 
@@ -240,6 +250,9 @@ ROUTES = [
     (r"/templates/([^/]+)/(publish|rollback|retire)", "POST", _Handler.change),
     (r"/templates/([^/]+)/versions/(\d+)/files/([^/]+)", "GET", _Handler.download),
     (r"/records/template", "GET", _Handler.templates),
+    (r"/records/host", "GET", _Handler.hosts),
+    (r"/records/(pool|template)/([^/]+)", "GET", _Handler.record),
+    (r"/why/([^/]+)", "GET", _Handler.why),
     (r"/records/template-version", "GET", _Handler.list),
     (r"/records/template-version/([^/]+)\.(\d+)", "GET", _Handler.get),
 ]

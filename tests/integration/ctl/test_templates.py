@@ -111,6 +111,7 @@ def test_a_refusal_is_said_at_once_and_with_its_reasons(ctl, fake, version):
     fake.damaged = True
     message = ctl("template", "import", version, status=1)
     assert "not what was announced" in message and "checksum: differs" in message
+    assert not fake.uploads     # it is of no use to anybody
     fake.damaged = False
     fake.fail.append(["PUT", 500, 1])
     ctl("template", "import", version, "--name", "fresh", status=3)
@@ -377,6 +378,20 @@ def test_versions_publish_rollback_retire(ctl, fake, version):
     ctl("template", "publish", "small", "99", status=1)
     described = ctl.json("get", "template-version", "small.2")
     assert described["spec"]["note"] == "number 2"
+
+
+def test_describe_tells_versions_and_parents(ctl, fake, version):
+    ctl("template", "import", version, "--note", "first", "--publish")
+    parent = {"template": {"name": "small", "version": 1}, "vcpus": 1, "ram_mib": 192, "state": "unable", "reason": "no guest agent"}
+    other = {**parent, "template": {"name": "large", "version": 1}}
+    fake.hosts = [{"kind": "host", "name": "kvm1", "spec": {}, "status": {"parents": [parent, other]}},
+                  {"kind": "host", "name": "old", "spec": {}, "status": {}}]
+    wanted = [{"host": "kvm1", "version": 1, "vcpus": 1, "ram_mib": 192, "state": "unable", "reason": "no guest agent"}]
+    described = ctl.json("describe", "template", "small")
+    assert described["parents"] == wanted
+    assert [(one["version"], one["state"], one["note"]) for one in described["versions"]] == [(1, "published", "first")]
+    assert ctl.json("describe", "pool", "office")["parents"] == wanted
+    assert "no guest agent" in ctl("describe", "pool", "office")
 
 
 # -- export -----------------------------------------------------------------------------------------

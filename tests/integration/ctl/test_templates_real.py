@@ -138,12 +138,13 @@ def test_ctrl_c_and_on_again(admin, stack, image):
     admin("template", "import", image, "--name", "stopped")
 
 
-def test_what_the_broker_refuses_says_why(admin, tmp_path):
+def test_what_the_broker_refuses_says_why(admin, stack, tmp_path):
     subprocess.run("qemu-img create -q -f qcow2 base 1M && qemu-img create -q -f qcow2 -b base -F qcow2 top", shell=True, check=True, cwd=tmp_path)
     folder = folder_of(tmp_path / "v", (tmp_path / "top").read_bytes(), "bad")
     message = admin("template", "import", folder, status=1)
     assert "backing file" in message, message
     admin("template", "versions", "bad", status=1)
+    assert not stack.rows("select 1 from template_upload where template = 'bad'")
 
 
 def test_people_who_may_not_are_told_before_the_work(nobody, image):
