@@ -169,9 +169,9 @@ test_tables (void **state)
   g_autofree char *bare = usher_output_records (USHER_OUTPUT_TABLE, "pool", items, FALSE);
   g_autofree char *names = usher_output_records (USHER_OUTPUT_NAME, "pool", items, TRUE);
 
-  assert_string_equal (table, "NAME     TEMPLATE  MAXIMUM  SPARE  MAKING  ASSIGNED  NOTE\n"
-                              "office   tiny      2        -      -       -         -\n"
-                              "x\xef\xbf\xbd[2J y  -         -        -      -       -         -\n");
+  assert_string_equal (table, "NAME     TEMPLATE  CLONE  MAXIMUM  SPARE  MAKING  ASSIGNED  NOTE\n"
+                              "office   tiny      -      2        -      -       -         -\n"
+                              "x\xef\xbf\xbd[2J y  -         -      -        -      -       -         -\n");
   assert_false (g_str_has_prefix (bare, "NAME"));
   assert_true (g_str_has_prefix (names, "office\n"));
 }
