@@ -217,6 +217,7 @@ on_signal (gpointer data)
     return G_SOURCE_CONTINUE;
   usher_log (USHER_LOG_NOTICE, NULL, "ending: open requests are answered first");
   broker->ending = TRUE;
+  usher_image_service_give_up (broker->images);
   usher_api_drain (broker->api, drained, broker);
   return G_SOURCE_CONTINUE;
 }

@@ -56,6 +56,17 @@ sizes_are_right (Intake *intake, GError **error)
   return good;
 }
 
+/* The upload stays as it is: it can be finished with the next broker. */
+static gboolean
+may_go_on (guint64 done, gpointer user_data, GError **error)
+{
+  const UsherImages *images = user_data;
+  if (images->ending == NULL || !g_cancellable_is_cancelled (images->ending))
+    return TRUE;
+  g_set_error (error, USHER_ERROR, USHER_ERROR_UNAVAILABLE, "the broker ends: finish it again");
+  return FALSE;
+}
+
 /* A file that is not what was announced is of no use: it is emptied, to be sent again. */
 static gboolean
 checksum_is_right (Intake *intake, const json_t *one, int fd, const char *path, GError **error)
@@ -63,7 +74,8 @@ checksum_is_right (Intake *intake, const json_t *one, int fd, const char *path, 
   const char *file = usher_json_string (one, "file");
   char sum[USHER_CHECKSUM_SIZE];
   g_autoptr (UsherChecksum) checksum = usher_checksum_new ();
-  if (!usher_checksum_add_fd (checksum, fd, (guint64) usher_json_int (one, "size"), NULL, NULL, error))
+  if (!usher_checksum_add_fd (checksum, fd, (guint64) usher_json_int (one, "size"), may_go_on, (gpointer) intake->images,
+                              error))
     return FALSE;
   usher_checksum_end (checksum, sum);
   if (g_str_equal (sum, usher_json_string (one, "sha256")))
@@ -89,13 +101,16 @@ image_is_right (Intake *intake, const json_t *disk, int fd, GError **error)
     if (head.virtual_size != wanted)
       return object (intake, error, "image", "%s: a guest sees %" G_GUINT64_FORMAT " bytes, the manifest says %" G_GUINT64_FORMAT, file,
                      head.virtual_size, wanted);
-    if (usher_image_tool_info (fd, head.format, NULL, &size, &local) && usher_image_tool_check (fd, NULL, &local)) {
+    if (usher_image_tool_info (fd, head.format, intake->images->ending, &size, &local)
+        && usher_image_tool_check (fd, intake->images->ending, &local)) {
       if (size == wanted)
         return TRUE;
       return object (intake, error, "image", "%s: qemu-img sees %" G_GUINT64_FORMAT " bytes, the manifest says %" G_GUINT64_FORMAT, file,
                      size, wanted);
     }
   }
+  if (!may_go_on (0, (gpointer) intake->images, error))
+    return FALSE;
   UsherError code = usher_error_code (local);
   if (code == USHER_ERROR_INVALID || code == USHER_ERROR_REFUSED || code == USHER_ERROR_TOO_LARGE)
     json_array_append_new (intake->reasons, json_pack ("{s:s, s:s}", "rule", "image", "message", local->message));

@@ -18,6 +18,7 @@ usher_images_new (const UsherSettings *settings)
   images->reserve = number (settings, "reserve_mib") * MIB;
   images->idle_s = number (settings, "upload_idle_s");
   images->uploads = (guint) number (settings, "max_uploads");
+  images->ending = g_cancellable_new ();
   return images;
 }
 
@@ -27,5 +28,6 @@ usher_images_free (UsherImages *images)
   if (images == NULL)
     return;
   g_free (images->dir);
+  g_clear_object (&images->ending);
   g_free (images);
 }

@@ -7,6 +7,7 @@
  *
  * All brokers of a deployment share the folder. Everything of broker/images/ but service.h blocks: for worker threads. */
 #pragma once
+#include <gio/gio.h>
 #include "common/settings.h"
 
 typedef struct {
@@ -16,6 +17,7 @@ typedef struct {
   gint64 reserve;     /* bytes that stay free */
   gint64 idle_s;      /* an upload nobody went on with for so long is removed */
   guint uploads;      /* under way at a time */
+  GCancellable *ending; /* cancelled when the broker ends: what takes long gives up. May be NULL */
 } UsherImages;
 
 UsherImages *usher_images_new (const UsherSettings *settings);

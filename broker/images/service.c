@@ -183,9 +183,16 @@ usher_image_service_get_pieces (UsherImageService *service)
 }
 
 void
+usher_image_service_give_up (UsherImageService *service)
+{
+  g_cancellable_cancel (service->images->ending);
+}
+
+void
 usher_image_service_stop (UsherImageService *service)
 {
   g_clear_handle_id (&service->sweep_timer, g_source_remove);
+  usher_image_service_give_up (service);
   g_clear_pointer (&service->pieces, usher_workers_free);
   g_clear_pointer (&service->intakes, usher_workers_free);
   while (g_main_context_iteration (NULL, FALSE)) /* ends of jobs, which look at what is freed here */

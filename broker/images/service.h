@@ -37,7 +37,10 @@ void usher_image_service_forget (UsherImageService *service, guint number);
 /* Once the schema is there: sweeps every minute. */
 void usher_image_service_begin_sweeps (UsherImageService *service);
 
-/* Waits for running jobs and takes no more: usher_image_service_get_pieces() gives NULL then. */
+/* The broker is about to end: what takes long gives up. */
+void usher_image_service_give_up (UsherImageService *service);
+
+/* The same, waits for running jobs and takes no more: usher_image_service_get_pieces() gives NULL then. */
 void usher_image_service_stop (UsherImageService *service);
 
 void usher_image_service_free (UsherImageService *service);

@@ -2,8 +2,10 @@
 import fcntl
 import json
 import os
+import pathlib
 import random
 import stat
+import time
 
 import images
 import pytest
@@ -199,6 +201,43 @@ def test_one_works_on_an_upload_at_a_time(alone, admin, disk):
         for answer in (images.finish(admin, begun["upload"]), images.piece(admin, begun["upload"], "disk.qcow2", len(disk), b""),
                        admin.delete(f"/api/v1/templates/uploads/{begun['upload']}")):
             assert (answer.status, answer.error["code"]) == (503, "busy"), answer
+    assert images.finish(admin, begun["upload"]).status == 201
+
+
+SLOW = """#!/usr/bin/python3
+import time
+time.sleep(60)
+"""
+
+
+def test_a_broker_ends_in_the_middle_of_a_check(alone, admin, disk):
+    """qemu-img that takes a minute: the broker ends at once all the same, and the upload is finished with the next one."""
+    slow = alone.root / "slow"
+    slow.write_text(SLOW)
+    slow.chmod(0o755)
+    begun = images.begin(admin, "slow", images.wish("slow", disk)).json
+    images.send(admin, begun, "disk.qcow2", disk)
+    inside = alone.broker.inside
+    alone.broker.stop()
+    alone.broker.inside = lambda words: ["unshare", "-m", "sh", "-ec", 'mount --bind "$0" /usr/bin/qemu-img; exec "$@"', str(slow), *words]
+    alone.broker.start()
+    wait_until(lambda: admin.get("/api/v1/me", check=False).status == 200, 20, "the broker is back")
+    connection = admin.connect()
+    connection.request("POST", f"/api/v1/templates/uploads/{begun['upload']}/finish", b"{}",
+                       {**admin.headers, "Content-Type": "application/json"})
+
+    def checking():
+        pid = alone.broker.process.pid
+        threads = [one.read_text() for one in pathlib.Path(f"/proc/{pid}/task").glob("*/children")]
+        return any(child.strip() for child in threads)
+    wait_until(checking, 20, "qemu-img runs")
+    begin = time.monotonic()
+    assert alone.broker.stop() == 0 and time.monotonic() - begin < 8
+    assert connection.getresponse().status == 503
+    connection.close()
+    alone.broker.inside = inside
+    alone.broker.start()
+    wait_until(lambda: admin.get("/api/v1/me", check=False).status == 200, 20, "the broker is back")
     assert images.finish(admin, begun["upload"]).status == 201
 
 
