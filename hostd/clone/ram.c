@@ -162,6 +162,7 @@ usher_ram_save (int fd, const char *path, char out[USHER_CHECKSUM_SIZE], GError 
   if (to < 0)
     return failed (error, path);
   gboolean done = pass_over (fd, to, out, error) && (fsync (to) == 0 || failed (error, path));
+  posix_fadvise (to, 0, 0, POSIX_FADV_DONTNEED); /* the memory is for guests */
   close (to);
   return done;
 }
@@ -185,6 +186,7 @@ fill (int ram, const char *path, gint64 ram_mib, const char *checksum, GError **
   if (!filled)
     broken (error, path, "not as large as the RAM that was saved");
   filled = filled && pass_over (from, ram, found_sum, error);
+  posix_fadvise (from, 0, 0, POSIX_FADV_DONTNEED);
   close (from);
   return filled && (strcmp (found_sum, checksum) == 0 || broken (error, path, "not what was saved (checksum)"));
 }
