@@ -11,6 +11,7 @@ Each daemon is a harness.daemon.Daemon; `stack.postgres`, `stack.slapd` and `sta
 When the block ends by an exception the end of every log is printed. Nothing is left: what runs is ended by pid."""
 import contextlib
 import fcntl
+import hashlib
 import http.client
 import os
 import pathlib
@@ -48,9 +49,12 @@ def temporary_root():
 
 
 def tiny_templates():
-    """The folder with template tiny/1, built once in a run of ./check."""
-    out = temporary_root() / "usher-templates"
-    out.mkdir(exist_ok=True)
+    """The folder with template tiny/1, built once in a run of ./check, and once more when its recipe has changed."""
+    recipe = hashlib.sha256()
+    for path in sorted(path for part in ("tiny", "guest", "lib") for path in (SOURCE / "templates" / part).iterdir()):
+        recipe.update(path.name.encode() + b"\0" + path.read_bytes())
+    out = temporary_root() / "usher-templates" / recipe.hexdigest()[:16]
+    out.mkdir(parents=True, exist_ok=True)
     out.chmod(0o755)
     with open(out / ".built", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
