@@ -36,9 +36,10 @@ recipesdir = $(pkgdatadir)/templates
 .PHONY: install-recipes uninstall-recipes
 install-data-local: install-recipes
 uninstall-local: uninstall-recipes
-install-recipes:
+install-recipes: guest-identity
 	$(MKDIR_P) "$(DESTDIR)$(recipesdir)"
 	cd $(top_srcdir)/templates && tar -c --exclude='*.[ch]' --exclude=local.mk . | tar -x --no-same-owner -C "$(DESTDIR)$(recipesdir)"
+	$(INSTALL_PROGRAM) guest-identity "$(DESTDIR)$(recipesdir)/guest/identity"
 uninstall-recipes:
 	rm -rf "$(DESTDIR)$(recipesdir)"
 

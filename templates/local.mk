@@ -15,7 +15,14 @@ tests_fuzz_manifest_CFLAGS = $(AM_CFLAGS) $(FUZZ_CFLAGS)
 tests_fuzz_manifest_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_CFLAGS)
 tests_fuzz_manifest_LDADD = libusher-templates.a $(BASE_LIBS)
 
-# What goes into Linux guests. The recipes compile it statically, for their guests; this one is for the tests.
+# What goes into Linux guests. Recipes in the source tree compile it themselves; installed ones find it beside them, linked
+# statically as the guests need it (usher-guest-identity is for the tests).
+GUEST_FILES = templates/guest/identity.c templates/guest/document.c templates/guest/ssh_key.c
+guest-identity: $(GUEST_FILES) templates/guest/document.h templates/guest/ssh_key.h
+	$(AM_V_CCLD)cd $(top_srcdir) && $(CC) -std=gnu11 -D_GNU_SOURCE -Os -s -static -ffunction-sections -fdata-sections \
+		-Wl,--gc-sections -I . $(SODIUM_CFLAGS) -o "$(abs_builddir)/$@" $(GUEST_FILES) -lsodium
+CLEANFILES += guest-identity
+
 noinst_LIBRARIES += libusher-guest.a
 libusher_guest_a_SOURCES = \
 	templates/guest/document.c templates/guest/document.h \
