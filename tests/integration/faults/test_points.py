@@ -29,6 +29,22 @@ def gone(answer):
     assert answer.status in (202, 204, 404), answer
 
 
+def signed_out(answer):
+    assert answer.status == 204, answer
+
+
+def a_floating_life(stack, name, pool):
+    """Signed out everywhere: a sign-in whose answer was lost would count as another."""
+    stack.until_it_works(lambda: stack.publish(pool, maximum=1, assignment="floating"), 90)
+    person = stack.until_it_works(lambda: stack.person(name))
+    stack.until_it_works(lambda: person.connect(pool, seconds=20), 180)
+    stack.rows(f"delete from web_session w using person o where o.id = w.person and o.key = '{name}' and w.created_at < "
+               "(select max(created_at) from web_session x where x.person = o.id)")
+    stack.until_it_works(lambda: signed_out(person.post("/signout")))
+    wait_until(lambda: not any(row[3] and row[2] != "draining" for row in stack.rows_of(pool)), 60, "the floating desktop is wiped")
+    stack.until_it_works(lambda: chaos.check_all_gone(stack, pool, 60), 180)
+
+
 def a_life(stack, pool):
     stack.until_it_works(lambda: stack.publish(pool, maximum=1), 90)
     with stack.session_by_and_by("alice", pool, 180) as session:
@@ -41,6 +57,7 @@ def a_life(stack, pool):
     assert [row[0] for row in stack.rows_of(pool) if row[3]] == [desktop]
     stack.until_it_works(lambda: stack.publish(pool, maximum=2, spares=1), 90)
     wait_until(lambda: len(stack.rows_of(pool)) == 2, 60, "a spare is planned")
+    a_floating_life(stack, "bob", f"{pool}-float")
     stack.until_it_works(lambda: stack.join_host("other"))
     stack.until_it_works(lambda: gone(stack.admin().delete("/records/host/other")))
     stack.until_it_works(lambda: chaos.check_all_gone(stack, pool, 60), 180)
