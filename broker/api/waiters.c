@@ -19,6 +19,7 @@ struct _UsherWaiters {
   guint64 changed[TOPICS]; /* number of each topic's last change */
   guint dirty;             /* topics changed since the last gathering */
   guint gather_timer;
+  gint64 gathered_us; /* when calls were woken last, monotonic */
   GQueue due; /* calls to be woken, once a lane is free */
   guint looking;
   gboolean starting, released;
@@ -154,6 +155,7 @@ on_gathered (gpointer data)
   UsherWaiters *waiters = data;
   guint topics = waiters->dirty;
   waiters->gather_timer = 0;
+  waiters->gathered_us = g_get_monotonic_time ();
   waiters->dirty = 0;
   wake_topics (waiters, topics);
   return G_SOURCE_REMOVE;
@@ -167,8 +169,11 @@ usher_waiters_notify (UsherWaiters *waiters, guint topics)
     if ((topics & 1u << i) != 0)
       waiters->changed[i] = waiters->now;
   waiters->dirty |= topics;
+  /* A change that comes alone wakes at once: somebody may be waiting for a desktop. */
+  gint64 since_ms = (g_get_monotonic_time () - waiters->gathered_us) / 1000;
+  guint left_ms = since_ms < waiters->gather_ms ? (guint) (waiters->gather_ms - since_ms) : 0;
   if (waiters->gather_timer == 0)
-    waiters->gather_timer = g_timeout_add (waiters->gather_ms, on_gathered, waiters);
+    waiters->gather_timer = g_timeout_add (left_ms, on_gathered, waiters);
 }
 
 void

@@ -12,8 +12,8 @@ typedef struct _UsherWaiters UsherWaiters;
  * must be called, in it or later. */
 typedef void (*UsherWaitersWake) (UsherCall *call);
 
-/* At most `limit` calls are parked at a time. Changes are gathered for `gather_ms` before calls are woken,
- * so that a burst of them costs each call one look. Of those woken `lanes` look at a time, so that thousands of
+/* At most `limit` calls are parked at a time. Calls are woken at most every `gather_ms`, so that a burst of changes costs each
+ * call two looks. Of those woken `lanes` look at a time, so that thousands of
  * them leave room for new requests. */
 UsherWaiters *usher_waiters_new (guint limit, guint gather_ms, guint lanes, UsherWaitersWake wake);
 

@@ -5,7 +5,7 @@
 #include "common/log.h"
 
 #define TICK_US (10 * G_USEC_PER_SEC)
-#define GATHER_US (20 * 1000)   /* events that come together are one pass */
+#define GATHER_US (20 * 1000)   /* at least between two passes, so that events that come together are one */
 #define AUDIT_US G_USEC_PER_SEC /* how late watchers of the audit trail may be told */
 #define RETRY_US G_USEC_PER_SEC
 
@@ -22,6 +22,7 @@ struct _UsherControllers {
   guint passes;           /* atomic */
   UsherStore *store;      /* the thread's */
   gint64 next_tick_us, next_look_us, next_audit_us, audit_seq;
+  gint64 passed_us; /* when the newest pass began */
   gboolean down; /* the newest pass failed: said once */
 };
 
@@ -54,7 +55,7 @@ static void
 make_pass (UsherControllers *controllers)
 {
   g_autoptr (GError) error = NULL;
-  gint64 now_us = g_get_monotonic_time ();
+  gint64 now_us = controllers->passed_us = g_get_monotonic_time ();
   UsherPass pass = { .tick = now_us >= controllers->next_tick_us, .look = now_us >= controllers->next_look_us };
 
   g_mutex_lock (&controllers->lock);
@@ -85,8 +86,9 @@ run (gpointer data)
           usher_work_announce_audit (controllers->store, &controllers->audit_seq, NULL);
           controllers->next_audit_us = now_us + AUDIT_US;
         }
-      if (woken)
-        g_usleep (GATHER_US);
+      gint64 early_us = controllers->passed_us + GATHER_US - now_us;
+      if (woken && controllers->passed_us > 0 && early_us > 0)
+        g_usleep ((gulong) MIN (early_us, GATHER_US));
       if (woken || now_us >= controllers->next_look_us || now_us >= controllers->next_tick_us)
         make_pass (controllers);
     }

@@ -2,7 +2,7 @@
  * looks again. Level-triggered: a pass needs no memory of the one before, may be repeated, and may run in any number of
  * brokers at once.
  *
- *     wake (kinds) ──► gather 20 ms ──► pools: plan, retire ──► placement ──► sessions ──► wait
+ *     wake (kinds) ──► 20 ms apart ──► pools: plan, retire ──► placement ──► sessions ──► wait
  *     tick (10 s) ───►                                           + silent hosts, old rows
  */
 #pragma once

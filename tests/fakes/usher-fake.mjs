@@ -86,9 +86,14 @@ export class FakeUsher {
     return row ? this.#show(row) : null;
   }
 
+  #assignment(pool) {
+    return this.pools[pool].assignment ?? "dedicated";
+  }
+
   #show({ id, name, pool, startsAt }) {
     const left = Math.ceil((startsAt + this.startMs - Date.now()) / 1000);
-    return { id, name, pool, state: left > 0 ? "provisioning" : "assigned", reason: "", eta_s: Math.max(left, 0), since: new Date(startsAt).toISOString() };
+    const assignment = this.#assignment(pool);
+    return { id, name, pool, assignment, state: left > 0 ? "provisioning" : "assigned", reason: "", eta_s: Math.max(left, 0), since: new Date(startsAt).toISOString() };
   }
 
   #poolsOf(user) {
@@ -97,7 +102,7 @@ export class FakeUsher {
       const desktop = this.desktopOf(user, name, false);
       const starting = desktop?.state === "provisioning";
       const state = unavailable ? "unavailable" : starting ? "starting" : desktop ? "ready" : "available";
-      return { name, display_name, description, state, reason: unavailable ?? "", eta_s: this.startMs / 1000, desktop };
+      return { name, display_name, description, assignment: this.#assignment(name), state, reason: unavailable ?? "", eta_s: this.startMs / 1000, desktop };
     });
   }
 
@@ -143,7 +148,8 @@ export class FakeUsher {
       return this.#json(response, 200, { items, reasons });
     }
     if (path === "/desktops") return this.#listDesktops(response, url, user);
-    if (pool) return this.#connect(response, user, decodeURIComponent(pool[1]), pool[2]);
+    const waitS = Number(pool && (url.searchParams.get("wait_s") ?? (body ? JSON.parse(body).wait_s : 0) ?? 0));
+    if (pool) return this.#connect(response, user, decodeURIComponent(pool[1]), pool[2], Date.now() + waitS * 1000);
     if (restart) return this.#restart(response, user, restart[1]);
     return this.#error(response, "missing", "There is no such call.");
   }
@@ -192,12 +198,13 @@ export class FakeUsher {
     response.on("close", () => { clearTimeout(timer); this.watchers.delete(watcher); });
   }
 
-  #connect(response, user, name, what) {
+  #connect(response, user, name, what, untilMs) {
     if (!this.people[user].pools.includes(name)) return this.#error(response, "refused", "This pool is not yours.");
     const { unavailable } = this.pools[name];
     if (unavailable) return this.#error(response, "exhausted", "No desktop can be made just now.", { reasons: [{ rule: "memory", message: unavailable }], retryAfterS: 30 });
     const desktop = this.desktopOf(user, name, true);
     if (desktop.state !== "assigned") {
+      if (Date.now() < untilMs) return setTimeout(() => this.#connect(response, user, name, what, untilMs), 20).unref();
       if (what === "connect.vv") return this.#error(response, "busy", "The desktop is starting.", { retryAfterS: 1 });
       return this.#json(response, 202, { desktop, eta_s: desktop.eta_s, retry_after_ms: 500 });
     }

@@ -107,7 +107,7 @@ export function createSession({ api, pool, connect, element, onstate, wait = sle
   async function run() {
     let again = false;
     while (!ended) {
-      onstate({ state: "asking", again });
+      if (!starting) onstate({ state: "asking", again });
       const answer = await ask();
       if (ended) return;
       if (!answer) continue;

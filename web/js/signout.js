@@ -3,14 +3,14 @@
 const CHANNEL = "usher-signout";
 const NOTICE = "usher-notice";
 
+// One for the page: a second one would hear what this one says, and take it for another window's word.
+const channel = new BroadcastChannel(CHANNEL);
+
 export function announceSignOut() {
-  const channel = new BroadcastChannel(CHANNEL);
   channel.postMessage("signed-out");
-  channel.close();
 }
 
 export function onSignOutElsewhere(handler) {
-  const channel = new BroadcastChannel(CHANNEL);
   channel.addEventListener("message", () => handler());
 }
 

@@ -67,7 +67,7 @@ async function list(browser) {
     await until("available", 5, async () => (await poolState(page)) === "available");
     fake.desktopOf("alice", "office", true);
     await until("starting", 5, async () => (await poolState(page)) === "starting");
-    await waitForText(page, ".state-text", /Starting, (a few seconds|about)/);
+    await waitForText(page, ".state-text", /Starting, (a second or two|a few seconds|about)/);
     await until("ready", 8, async () => (await poolState(page)) === "ready");
   });
   await onFake(browser, "a pool that can't be had says why and can't be opened", async ({ fake, page }) => {
@@ -91,6 +91,30 @@ async function list(browser) {
     await until("the restart", 5, () => restarts() === 1);
     await waitForText(page, "#action-message", /restarting/);
   });
+  await onFake(browser, "signing out asks first when a desktop is lost with it, and names it", async ({ fake, page }) => {
+    const outs = () => fake.calls.filter(({ path }) => path.endsWith("/signout")).length;
+    fake.pools.office.assignment = "floating";
+    await signInWell(page, fake.origin, "alice", "alice");
+    await waitForText(page, ".pool .hint", /Wiped when you sign out/);
+    fake.desktopOf("alice", "office", true);
+    await page.click("#sign-out");
+    await waitForText(page, "#confirm-items", /office-1 is wiped/);
+    await page.keyboard.press("Escape");
+    assert.equal(outs(), 0);
+    await page.click("#sign-out");
+    await page.click("#confirm-yes");
+    await page.waitForSelector("#signin-view:not([hidden])");
+    await waitForText(page, "#signin-notice", /^You are signed out\.$/);
+    assert.equal(outs(), 1);
+  });
+  await onFake(browser, "opening asks twice: is it there, and tell me when it is", async ({ fake, page }) => {
+    await signInWell(page, fake.origin, "alice", "alice");
+    await pool(page, "office").locator("a.open").click();
+    const asked = () => fake.calls.filter(({ path }) => path.endsWith("/connect")).map(({ body }) => JSON.parse(body).wait_s ?? 0);
+    await until("the second question", 5, () => asked().length === 2);
+    assert.deepEqual(asked(), [0, 20]);
+    await waitForText(page, "#overlay-title", /is starting/);
+  }, { fake: { startMs: 60000 } });
   await onFake(browser, "my viewer's file comes when the desktop is ready", async ({ fake, page }) => {
     await signInWell(page, fake.origin, "alice", "alice");
     const download = page.waitForEvent("download");

@@ -51,7 +51,7 @@ async function started(answers) {
 
 test("asks, waits while it starts, connects with the ticket in memory", async () => {
   const world = await started([notReady(20), ready(1)]);
-  assert.deepEqual(world.names(), ["asking", "starting", "asking", "connecting"]);
+  assert.deepEqual(world.names(), ["asking", "starting", "connecting"]);
   assert.equal(world.states[1].etaS, 20);
   assert.deepEqual(world.asked, [0, 20]); // the second question is answered when the desktop is there
   assert.equal(world.waits.length, 0);
