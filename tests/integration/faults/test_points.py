@@ -33,9 +33,9 @@ def signed_out(answer):
     assert answer.status == 204, answer
 
 
-def a_floating_life(stack, name, pool):
+def a_floating_linked_life(stack, name, pool):
     """Signed out everywhere: a sign-in whose answer was lost would count as another."""
-    stack.until_it_works(lambda: stack.publish(pool, maximum=1, assignment="floating"), 90)
+    stack.until_it_works(lambda: stack.publish(pool, maximum=1, assignment="floating", clone="linked"), 90)
     person = stack.until_it_works(lambda: stack.person(name))
     stack.until_it_works(lambda: person.connect(pool, seconds=20), 180)
     stack.rows(f"delete from web_session w using person o where o.id = w.person and o.key = '{name}' and w.created_at < "
@@ -57,7 +57,7 @@ def a_life(stack, pool):
     assert [row[0] for row in stack.rows_of(pool) if row[3]] == [desktop]
     stack.until_it_works(lambda: stack.publish(pool, maximum=2, spares=1), 90)
     wait_until(lambda: len(stack.rows_of(pool)) == 2, 60, "a spare is planned")
-    a_floating_life(stack, "bob", f"{pool}-float")
+    a_floating_linked_life(stack, "bob", f"{pool}-float")
     stack.until_it_works(lambda: stack.join_host("other"))
     stack.until_it_works(lambda: gone(stack.admin().delete("/records/host/other")))
     stack.until_it_works(lambda: chaos.check_all_gone(stack, pool, 60), 180)
