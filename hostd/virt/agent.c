@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "common/json.h"
+#include "common/log.h"
 #include "hostd/virt/connection.h"
 
 #define ASK_AGAIN_US (10 * 1000) /* each question takes from the guest what it works with */
@@ -73,12 +74,13 @@ judge (const char *program, const json_t *status, GError **error)
 }
 
 static gboolean
-wait_for (virDomainPtr domain, const char *program, gint64 pid, gint64 until_us, GError **error)
+wait_for (virDomainPtr domain, const char *program, gint64 pid, gint64 until_us, guint *out_asked, GError **error)
 {
   json_auto_t *command = json_pack ("{s:s,s:{s:I}}", "execute", "guest-exec-status", "arguments", "pid", (json_int_t) pid);
   while (g_get_monotonic_time () < until_us)
     {
       json_auto_t *status = call (domain, command, until_us, error);
+      (*out_asked)++;
       if (status == NULL)
         return FALSE;
       if (json_is_true (json_object_get (status, "exited")))
@@ -105,7 +107,8 @@ set_exec_error (const char *program, GError *problem, GError **error)
 gboolean
 usher_virt_agent_run (UsherVirt *virt, const char *id, const char *program, const char *input, guint timeout_ms, GError **error)
 {
-  gint64 until_us = g_get_monotonic_time () + (gint64) timeout_ms * 1000;
+  gint64 asked_us = g_get_monotonic_time (), until_us = asked_us + (gint64) timeout_ms * 1000;
+  guint asked = 0;
   g_autoptr (virDomain) domain = usher_virt_lookup (virt, id, error);
   if (domain == NULL)
     return FALSE;
@@ -116,5 +119,9 @@ usher_virt_agent_run (UsherVirt *virt, const char *id, const char *program, cons
   json_auto_t *begun = call_patiently (domain, command, until_us, &problem);
   if (begun == NULL)
     set_exec_error (program, problem, error);
-  return begun != NULL && wait_for (domain, program, usher_json_int (begun, "pid"), until_us, error);
+  gint64 begun_us = g_get_monotonic_time ();
+  gboolean done = begun != NULL && wait_for (domain, program, usher_json_int (begun, "pid"), until_us, &asked, error);
+  usher_log (USHER_LOG_DEBUG, &(UsherLogContext) { .desktop = id }, "%s: begun after %.1f ms, ran %.1f ms, asked %u times", program,
+             (double) (begun_us - asked_us) / 1000, (double) (g_get_monotonic_time () - begun_us) / 1000, asked);
+  return done;
 }
