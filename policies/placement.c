@@ -72,7 +72,8 @@ no_template (const UsherPlacementWish *wish, const UsherPlacementHost *host)
     return NULL;
   if (!host->fetching)
     return usher_reason_new ("template", "host %s does not have template %s", host->name, wish->template_label);
-  return usher_reason_new (stuck ? "template" : USHER_PLACEMENT_COMING, "template %s on its way to host %s, %" D " %%%s%s", wish->template_label, host->name,
+  return usher_reason_new (stuck ? "template" : USHER_PLACEMENT_COMING,
+                           "template %s on its way to host %s, %" D " %%%s%s", wish->template_label, host->name,
                            CLAMP (host->fetched, 0, 100), stuck ? ": " : "", stuck ? host->fetch_problem : "");
 }
 

@@ -80,7 +80,8 @@ explain (const UsherPoolCounts *counts, gint64 wanted)
 {
   if (counts->stale_ready > 0 && wanted > counts->ready)
     return usher_reason_new ("outdated",
-                             "%" D " of %" D " spare(s) are ready; %" D " of an older template version, size or kind are replaced",
+                             "%" D " of %" D " spare(s) are ready; %" D
+                             " of an older template version, size or kind are replaced",
                              counts->ready, wanted, counts->stale_ready);
   if (wanted < counts->spares)
     return usher_reason_new (

@@ -28,7 +28,8 @@ enum {
 static char *
 why (const UsherDesktopView *view, const UsherEtaView *eta, const UsherRows *rows, int row, int column)
 {
-  const char *reason = usher_cell_text (rows, row, column + REASON), *seen_reason = usher_cell_text (rows, row, column + SEEN_REASON);
+  const char *reason = usher_cell_text (rows, row, column + REASON),
+             *seen_reason = usher_cell_text (rows, row, column + SEEN_REASON);
   switch (view->state)
     {
     case USHER_DESKTOP_PLANNED:

@@ -17,9 +17,9 @@ static const UsherSql find_pools = {
   "(SELECT x.reason FROM desktop x WHERE x.pool = p.id AND x.owner IS NULL AND x.obstacles <> '[]' LIMIT 1), "
   "(SELECT count(*) FROM host y WHERE y.last_seen > now() - interval '30 seconds' AND y.spec->>'mode' = 'active'), "
   USHER_ETA_VIEW ("(v.clone = 'instant')", "usher_best_parent(v.template, v.template_version, v.vcpus, v.ram_mib)") ", "
-  "coalesce(d.assignment, v.assignment), coalesce(p.status->>'reason', ''), p.failure, " USHER_DESKTOP_VIEW_COLUMNS " "
-  "FROM pool p JOIN pool_wants v ON v.pool = p.id LEFT JOIN desktop d ON d.pool = p.id AND d.owner = $1::uuid AND d.state NOT IN ('draining', 'gone') "
-  "LEFT JOIN host h ON h.id = d.host WHERE NOT p.deleting AND p.id IN "
+  "coalesce(d.assignment, v.assignment), CASE WHEN p.status->>'rule' <> '' THEN p.status->>'reason' END, p.failure, " USHER_DESKTOP_VIEW_COLUMNS " "
+  "FROM pool p JOIN pool_wants v ON v.pool = p.id LEFT JOIN desktop d ON d.pool = p.id AND d.owner = $1::uuid "
+  "AND d.state NOT IN ('draining', 'gone') LEFT JOIN host h ON h.id = d.host WHERE NOT p.deleting AND p.id IN "
   "(SELECT e.pool FROM entitlement e JOIN person o ON e.key = ANY (o.keys) WHERE o.id = $1::uuid) ORDER BY 2, 1",
 };
 enum {
@@ -96,7 +96,8 @@ pool_document (const UsherRows *rows, int row)
     }
   return json_pack ("{s:s, s:s, s:s, s:s, s:s, s:s, s:o*, s:O?}", "name", usher_cell_text (rows, row, NAME), "display_name",
                     usher_cell_text (rows, row, DISPLAY_NAME), "description", usher_cell_text (rows, row, DESCRIPTION),
-                    "assignment", usher_cell_text (rows, row, ASSIGNMENT), "state", state, "reason", reason != NULL ? reason : "", "eta_s", eta, "desktop",
+                    "assignment", usher_cell_text (rows, row, ASSIGNMENT), "state", state, "reason",
+                    reason != NULL ? reason : "", "eta_s", eta, "desktop",
                     own != NULL ? own->document : NULL);
 }
 

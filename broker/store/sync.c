@@ -21,7 +21,8 @@ static const UsherSql see_host = {
 };
 #define DESKTOP_COLUMNS \
   "SELECT id, state, owner IS NOT NULL, seen_state, seen_reason, seen_console_revision, seen_restart_revision, " \
-  "seen_starts, pool, ready_at IS NOT NULL, seen_clone, seen_clone_reason, seen_system_revision FROM desktop WHERE host = $1::uuid "
+  "seen_starts, pool, ready_at IS NOT NULL, seen_clone, seen_clone_reason, seen_system_revision FROM " \
+  "desktop WHERE host = $1::uuid "
 static const UsherSql find_desktops = { "host-desktops", DESKTOP_COLUMNS };
 static const UsherSql lock_desktops = {
   "host-desktops-lock",

@@ -17,7 +17,8 @@ static const UsherSql find_hosts = {
   "place-hosts",
   "SELECT h.id, h.name, h.spec->>'mode' = 'active', coalesce(extract(epoch FROM now() - h.last_seen)::bigint, -1), "
   "h.cpus, h.memory_mib, h.memory_free_mib, h.disk_free_mib, to_jsonb(h.templates), coalesce(x.pending, 0), "
-  "coalesce(x.ram, 0), h.parents, h.fetches FROM host h LEFT JOIN (SELECT host, count(*) AS pending, sum(ram_mib)::bigint AS ram FROM "
+  "coalesce(x.ram, 0), h.parents, h.fetches FROM host h LEFT JOIN (SELECT host, count(*) AS pending, "
+  "sum(ram_mib)::bigint AS ram FROM "
   "desktop WHERE host IS NOT NULL AND state = 'provisioning' AND coalesce(seen_state, 'absent') IN ('absent', "
   "'creating') GROUP BY host) x ON x.host = h.id ORDER BY h.name",
 };

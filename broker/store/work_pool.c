@@ -84,7 +84,8 @@ static const UsherSql next_number = {
 };
 static const UsherSql add_desktop = {
   "plan-desktop",
-  "INSERT INTO desktop (name, pool, owner, template, template_version, vcpus, ram_mib, reason, history, clone, assignment, data_gib) "
+  "INSERT INTO desktop (name, pool, owner, template, template_version, vcpus, ram_mib, reason, history, clone, "
+  "assignment, data_gib) "
   "SELECT $2, v.pool, $3::uuid, v.template, v.template_version, v.vcpus, v.ram_mib, $4, usher_note('[]', 'planned', $4), "
   "v.clone, v.assignment, v.data_gib FROM pool_wants v WHERE v.pool = $1::uuid ON CONFLICT (name) DO NOTHING",
 };

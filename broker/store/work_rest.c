@@ -8,10 +8,12 @@
 static const UsherSql choose_over = {
   "sessions-over",
   "SELECT s.id, s.state, CASE WHEN d.id IS NULL OR d.state IN ('draining', 'gone') OR d.owner IS DISTINCT FROM "
-  "s.person THEN 'the desktop is gone' WHEN s.created_at < d.refreshed_at THEN 'the desktop got a fresh system' WHEN s.state = 'offered' THEN 'the ticket was not used in time' WHEN s.state = "
+  "s.person THEN 'the desktop is gone' WHEN s.created_at < d.refreshed_at THEN 'the desktop got a fresh system' "
+  "WHEN s.state = 'offered' THEN 'the ticket was not used in time' WHEN s.state = "
   "'connecting' THEN 'the gateway never reported it as active' ELSE 'disconnected for a long time' END FROM session s "
   "LEFT JOIN desktop d ON d.id = s.desktop WHERE s.state <> 'ended' AND (d.id IS NULL OR d.state IN ('draining', "
-  "'gone') OR d.owner IS DISTINCT FROM s.person OR s.created_at < d.refreshed_at OR (s.state = 'offered' AND s.since < now() - interval '130 seconds') "
+  "'gone') OR d.owner IS DISTINCT FROM s.person OR s.created_at < d.refreshed_at OR "
+  "(s.state = 'offered' AND s.since < now() - interval '130 seconds') "
   "OR (s.state = 'connecting' AND s.since < now() - interval '120 seconds') OR (s.state = 'disconnected' AND s.since "
   "< now() - interval '12 hours')) LIMIT 200 FOR UPDATE OF s SKIP LOCKED",
 };
