@@ -38,6 +38,14 @@ connect_pool (UsherCall *call, UsherStore *store, const char *client, GError **e
   return connect;
 }
 
+/* Who signed out meanwhile is not given another desktop. */
+static gboolean
+is_still_signed_in (UsherCall *call, UsherStore *store, GError **error)
+{
+  g_autoptr (UsherSignedIn) who = usher_store_find_signed_in (store, call->token, error);
+  return who != NULL;
+}
+
 /* As connect_pool(); not ready yet and `wait_s` not over: TRUE, *out untouched, and the call looks again when the desktop
  * changed. Another's desktop wakes it too, and costs one small question. */
 static gboolean
@@ -46,6 +54,8 @@ connect_or_wait (UsherCall *call, UsherStore *store, const char *client, gint64 
   gboolean may_wait = wait_s > 0 && !call->last_look;
   Waiting *waiting = call->data;
   gint64 version = 0;
+  if (waiting != NULL && !is_still_signed_in (call, store, error))
+    return FALSE;
   if (may_wait && !usher_store_connect_version (store, call->signed_in->person, usher_call_get_param (call, 0), &version, error))
     return FALSE;
   if (!may_wait || waiting == NULL || waiting->version != version) {

@@ -249,6 +249,22 @@ def test_connect_waits_for_the_desktop(alone, admin, office, host):
     assert admin.delete("/api/v1/records/pool/slow").status == 202
 
 
+def test_a_connect_that_waits_ends_with_the_sign_in(alone, admin, office):
+    admin.apply("pool", "late", display_name="Late", template="tiny", spares=0, maximum=2, vcpus=1, ram_mib=256, naming="late-{n}",
+                assignment="floating")
+    admin.apply("entitlement", "late-users", pool="late", group="desktop-users")
+    frank = alone.person("frank")  # signed in nowhere else
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(frank.post, "/api/v1/pools/late/connect", {"client": "spice", "wait_s": 25})
+        time.sleep(0.5)  # it may look before
+        assert not asked.done()
+        assert frank.post("/api/v1/signout").status == 204
+        assert asked.result(20).status == 401
+    assert not [one for one in admin.get("/api/v1/records/desktop").json["items"] if one["spec"]["pool"] == "late"
+                and one["spec"]["owner"] and one["status"]["state"] not in ("draining", "gone")]
+    assert admin.delete("/api/v1/records/pool/late").status in (202, 204)
+
+
 def test_apply_refuses(alone, admin, office):
     for kind, spec, status in (("pool", {"display_name": 1}, 400), ("pool", {"strange": 1}, 400), ("template", {"version": 0}, 400),
                                ("audit", {}, 403), ("session", {}, 403), ("nonsense", {}, 404)):
