@@ -110,7 +110,7 @@ reconcile (UsherImages *images)
     {
       const UsherWantedVersion *wanted = images->wanted->pdata[i];
       g_autofree char *key = usher_version_key (wanted->template_name, wanted->template_version);
-      if (g_hash_table_contains (images->here, key))
+      if (g_hash_table_contains (images->here, key) || wanted->files->len == 0) /* none: it lies on hosts only */
         continue;
       expect (images, key, wanted);
       g_hash_table_add (missing, g_steal_pointer (&key));

@@ -274,7 +274,19 @@ def test_what_nothing_uses_goes(host, versions):
     wait_until(lambda: not place(host, 2).exists(), 20, "the desktop is gone, and so is its version")
     wait_until(lambda: host.broker.host["templates"] == [], 20, "it is offered no more")
     assert by_hand.exists(), "nobody fetched it"
-    assert incoming(host) == []
+    wait_until(lambda: incoming(host) == [], 20, "nothing is left")
+
+
+def test_what_lies_on_hosts_only_stays(host, versions):
+    """The broker wants it and has no files of it (any more)."""
+    host.broker.want_version("tiny", 2, versions / "2")
+    wait_here(host, 2)
+    host.broker.images.files["tiny", 2] = []
+    host.broker.images.files["tiny", 9] = []
+    host.broker.want_version("tiny", 3, versions / "3")
+    wait_here(host, 3)
+    time.sleep(4)       # sweeps
+    assert place(host, 2).exists() and host.broker.fetches == []
 
 
 def test_what_nobody_knows_stays(host, versions):
