@@ -8,11 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/checksum.h"
 #include "common/error.h"
 #include "common/json.h"
 #include "common/log.h"
-
-#define CHUNK (1024 * 1024)
 
 struct _UsherTemplateStore {
   GPtrArray *roots;       /* in the order they are looked at; our own is the last */
@@ -298,23 +297,18 @@ usher_template_store_list (UsherTemplateStore *store)
 /* ---- checking the disk ---- */
 
 static char *
-sum_file (int fd, const char *path, GError **error)
+sum_file (int fd, const char *path, gint64 size, GError **error)
 {
-  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
-  g_autofree guchar *bytes = g_malloc (CHUNK);
-  gssize length;
-  while ((length = read (fd, bytes, CHUNK)) != 0)
+  char text[USHER_CHECKSUM_SIZE];
+  g_autoptr (UsherChecksum) sum = usher_checksum_new ();
+  g_autoptr (GError) problem = NULL;
+  if (!usher_checksum_add_fd (sum, fd, (guint64) size, NULL, NULL, &problem))
     {
-      if (length < 0 && errno == EINTR)
-        continue;
-      if (length < 0)
-        {
-          broken (error, path, g_strerror (errno));
-          return NULL;
-        }
-      g_checksum_update (sum, bytes, length);
+      broken (error, path, problem->message);
+      return NULL;
     }
-  return g_strdup (g_checksum_get_string (sum));
+  usher_checksum_end (sum, text);
+  return g_strdup (text);
 }
 
 /* What a sum is remembered under: another file, or the same changed, has another key. */
@@ -347,7 +341,7 @@ sum_of (UsherTemplateStore *store, const char *path, int fd, GError **error)
     }
   g_autofree char *key = sum_key (path, &found);
   const char *known = g_hash_table_lookup (store->checked, key);
-  char *sum = known == NULL ? sum_file (fd, path, error) : NULL;
+  char *sum = known == NULL ? sum_file (fd, path, found.st_size, error) : NULL;
   if (sum == NULL)
     return known;
   g_hash_table_insert (store->checked, g_steal_pointer (&key), sum);
