@@ -67,16 +67,17 @@ def tiny_templates():
 class Stack:
     """`brokers`: how many share the database; each has a gateway («broker2», «gateway2»), the host syncs with the first.
     `libvirt_uri`: another libvirt than a private one with QEMU, e.g. test:///PATH; then `templates` must be given. `people` and `groups`: tables of another demo directory, `hash` how its
-    passwords are hashed. `more`: {(daemon, section, key): value} for the settings files."""
+    passwords are hashed. `network`: libvirt's default network, in the machine's own network namespace (one such Stack at a time). `more`: {(daemon, section, key): value} for the settings files."""
 
     def __init__(self, brokers=1, libvirt_uri=None, templates=None, people=None, groups=None, hash="ssha",
-                 more=None):
+                 network=False, more=None):
         self.source = SOURCE
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="st-", dir=temporary_root()))
         self.root.chmod(0o711)
         self.libvirt_uri = libvirt_uri
         self.templates = templates
         self.people, self.groups, self.hash = people, groups, hash
+        self.network = network
         self.more = more or {}
         self.broker_names = ["broker"] + [f"broker{number}" for number in range(2, brokers + 1)]
         self.ports = {name.replace("broker", "gateway"): free_port() for name in self.broker_names}
@@ -116,6 +117,9 @@ class Stack:
         if self.libvirt_uri is None:
             self.templates = self.templates or tiny_templates()
             self.libvirt = self.resources.enter_context(PrivateLibvirt(self._private("virt")))
+            if self.network:
+                self.libvirt.virsh("net-start", "default")
+                self.resources.callback(self.libvirt.virsh, "net-destroy", "default", check=False)
         for name in self.broker_names:
             self._add_broker(name)
         for name, port in self.ports.items():
