@@ -67,7 +67,8 @@ def tiny_templates():
 class Stack:
     """`brokers`: how many share the database; each has a gateway («broker2», «gateway2»), the host syncs with the first.
     `libvirt_uri`: another libvirt than a private one with QEMU, e.g. test:///PATH; then `templates` must be given. `people` and `groups`: tables of another demo directory, `hash` how its
-    passwords are hashed. `network`: libvirt's default network, in the machine's own network namespace (one such Stack at a time). `more`: {(daemon, section, key): value} for the settings files."""
+    passwords are hashed. `network`: with libvirt's default network, in the machine's own network namespace (one such Stack at
+    a time). `more`: {(daemon, section, key): value} for the settings files."""
 
     def __init__(self, brokers=1, libvirt_uri=None, templates=None, people=None, groups=None, hash="ssha",
                  network=False, more=None):
