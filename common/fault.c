@@ -19,19 +19,32 @@ wanted_count (const char *wanted, const char *name)
   return wanted[length] == ':' ? atoi (wanted + length + 1) : 0;
 }
 
+#define HELD_S 60
+
+/* Until the file is there again. */
+static void
+hold (const char *file)
+{
+  for (int i = 0; i < HELD_S * 100 && access (file, F_OK) != 0; i++)
+    g_usleep (10000);
+}
+
 void
 usher_fault_point (const char *name)
 {
-  static gint passed;
+  static gint passed, held;
   const char *wanted = g_getenv ("USHER_FAULT");
   int count = wanted != NULL ? wanted_count (wanted, name) : 0;
   if (count == 0 || g_atomic_int_add (&passed, 1) + 1 < count)
     return;
 
   const char *file = g_getenv ("USHER_FAULT_FILE");
-  if (file != NULL && unlink (file) != 0)
+  if (g_atomic_int_get (&held) || (file != NULL && unlink (file) != 0))
     return;
-  kill (getpid (), SIGKILL);
+  if (file == NULL || g_getenv ("USHER_FAULT_HOLD") == NULL)
+    kill (getpid (), SIGKILL);
+  g_atomic_int_set (&held, TRUE);
+  hold (file);
 }
 #endif
 

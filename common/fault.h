@@ -3,7 +3,9 @@
  * the macro is nothing. tests/integration walks every name that usher_fault_names lists.
  *
  * USHER_FAULT_FILE=PATH: the point kills only while PATH exists and removes it first, so that a daemon
- * restarted with the same environment survives. */
+ * restarted with the same environment survives.
+ * USHER_FAULT_HOLD=1, with such a file: nothing is killed; the thread that comes to the point waits there, once, until the file
+ * is there again (60 s at most), so that a test can kill another process at that very instant. */
 #pragma once
 #include "config.h"
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "hostd/clone/handover.h"
 #include "hostd/clone/pending.h"
@@ -121,11 +122,13 @@ take (UsherGolden *golden, const char *text, const char **out_why)
 static void
 serve (UsherGolden *golden, int connection, const char *text)
 {
+  USHER_FAULT_POINT ("clone.golden.asked");
   const char *why = objection (golden, connection);
   int ram = why == NULL ? take (golden, text, &why) : -1;
   if (ram < 0)
     usher_log (USHER_LOG_WARNING, NULL, "golden RAM refused: %s", why);
   answer (connection, ram >= 0 ? USHER_HANDOVER_OK : why, ram);
+  USHER_FAULT_POINT ("clone.golden.handed");
   if (ram >= 0)
     close (ram);
 }

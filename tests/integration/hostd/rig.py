@@ -1,5 +1,6 @@
 """One host under test: a fake broker, a state directory, usher-hostd; with a private libvirt, or libvirt's test driver."""
 import base64
+import contextlib
 import json
 import pathlib
 import shutil
@@ -86,6 +87,20 @@ class Rig:
         self.hostd.wait_end(seconds)
         assert not self.fault_file.exists(), f"it ended elsewhere: {self.hostd.tail()}"
         self.start()
+
+    @contextlib.contextmanager
+    def held(self, point, step, seconds=60):
+        """`step` makes hostd come to the fault point, where it waits while the block runs; then it goes on."""
+        self.fault_file.write_text("")
+        if self.hostd.running():
+            self.hostd.kill()
+        self.start(USHER_FAULT=point, USHER_FAULT_FILE=str(self.fault_file), USHER_FAULT_HOLD="1")
+        step()
+        wait_until(lambda: not self.fault_file.exists(), seconds, f"hostd comes to {point}", 0.02)
+        try:
+            yield
+        finally:
+            self.fault_file.write_text("")
 
     # -- asking -------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from rig import Rig, new_id, remove_domains
 KEY = ("tiny", 1, 1, 192)
 # In the order in which one build comes to them, so that each death happens on what the death before has left.
 BUILDING = ["after_clear", "after_unrecord", "after_dir", "started", "suspended", "state_out", "destroyed", "saved", "based", "frozen"]
-FORKING = ["hostd.fork.after_record", "clone.fork.overlay", "clone.fork.defined", "clone.fork.started", "clone.fork.state_in",
+FORKING = ["hostd.fork.after_record", "clone.fork.overlay", "clone.fork.defined", "clone.golden.asked", "clone.golden.handed", "clone.fork.started", "clone.fork.state_in",
            "clone.fork.resumed", "clone.fork.plugged", "clone.fork.identified", "clone.fork.noted", "hostd.fork.after_fork",
            "hostd.fork.after_made"]
 
