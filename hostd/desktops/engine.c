@@ -399,6 +399,8 @@ scan_done (gpointer result, const GError *error, gpointer user_data)
   engine->scanning = FALSE;
   if (error != NULL && ids == NULL && !engine->libvirt_away)
     usher_log (USHER_LOG_WARNING, NULL, "%s", error->message);
+  if (engine->libvirt_away && ids != NULL && engine->keeper != NULL)
+    usher_keeper_retry (engine->keeper);
   engine->libvirt_away = ids == NULL;
   engine->scan_timer = g_timeout_add_seconds (ids == NULL ? SCAN_RETRY_S : SCAN_EVERY_S, on_scan_timer, engine);
   if (ids == NULL)

@@ -202,6 +202,33 @@ def test_a_damaged_parent_is_built_anew(host):
     assert hostname(host, desktop) == "office-1"
 
 
+@pytest.mark.limit(200)
+def test_libvirtd_dies_while_it_forks(host):
+    desktops = [want(host, f"office-{number}") for number in range(1, 4)]
+    time.sleep(0.3)
+    host.libvirt.kill("libvirtd")
+    time.sleep(0.5)
+    host.libvirt.start("libvirtd")
+    for number, desktop in enumerate(desktops, 1):
+        seen = host.wait_state(desktop, "ready", 90)
+        assert seen["clone"] == "instant", "that says nothing about forking"
+        assert hostname(host, desktop) == f"office-{number}"
+    host.wait_parent(PARENT, "ready", 30)
+
+
+@pytest.mark.limit(300)
+def test_many_at_once(host):
+    """Forks run beside each other; the parent's worker is not one of theirs."""
+    host.broker.keep(PARENT, ("tiny", 1, 1, 200))
+    began = time.monotonic()
+    desktops = [want(host, f"office-{number}") for number in range(1, 9)]
+    for desktop in desktops:
+        host.wait_state(desktop, "ready", 90)
+    print(f"# eight forks while a parent boots: {time.monotonic() - began:.2f} s")
+    assert len({hostname(host, desktop) for desktop in desktops}) == 8
+    assert len({base_of(host, desktop) for desktop in desktops}) == 1
+
+
 @pytest.mark.limit(300)
 def test_a_parent_that_gives_no_good_forks_is_replaced(host):
     state = host.state / "parents/tiny-1-1-192/state"
