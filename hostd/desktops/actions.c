@@ -101,15 +101,16 @@ new_record (const Work *work, const UsherTemplateManifest *manifest, UsherCloneK
     .vcpus = job->vcpus, .ram_mib = job->ram_mib, .has_disk = manifest->disk_file != NULL,
     /* libvirt's test driver runs no guest that could answer */
     .ready = is_test (work->ground) ? USHER_TEMPLATE_READY_RUNNING : manifest->ready,
-    .ready_timeout_s = manifest->ready_timeout_s, .restart_revision = job->restart_revision, .system_revision = job->system_revision,
-    .data_gib = job->data_gib, .clone = clone, .clone_reason = g_strdup (job->clone_reason != NULL ? job->clone_reason : ""),
+    .ready_timeout_s = manifest->ready_timeout_s, .restart_revision = job->restart_revision,
+    .system_revision = job->system_revision, .data_gib = job->data_gib, .clone = clone, .clone_reason = g_strdup (job->clone_reason != NULL ? job->clone_reason : ""),
   };
   if (before == NULL)
     return record;
   record->starts = before->starts;
   record->data_gib = before->data_gib > 0 ? before->data_gib : job->data_gib; /* a data disk stays, whatever is wanted now */
   if (before->starts > 0)
-    record->reason = g_strdup (work->files.disk_lost ? "its system disk was gone: it has a fresh one, and its data" : "it has a fresh system");
+    record->reason = g_strdup (work->files.disk_lost ? "its system disk was gone: it has a fresh one, and its data"
+                                                     : "it has a fresh system");
   return record;
 }
 
@@ -191,9 +192,10 @@ describe (Work *work, const UsherDesktopRecord *record, const UsherTemplateFiles
                "libvirt has no active network «default»: the desktop gets no network card");
   out->spec = (UsherDomainSpec) {
     .id = work->job->id, .name = record->name, .deployment = work->ground->deployment, .domain_type = work->ground->domain_type,
-    .machine = manifest->machine, .uefi = manifest->firmware == USHER_TEMPLATE_FIRMWARE_UEFI, .video = usher_template_video_name (manifest->video), .kernel = files->kernel,
-    .initrd = files->initrd, .cmdline = manifest->cmdline, .disk = out->disk, .data = out->data,
-    .serial_log = out->serial, .network = out->network, .first_secret = out->secret, .vcpus = record->vcpus, .ram_mib = record->ram_mib,
+    .machine = manifest->machine, .uefi = manifest->firmware == USHER_TEMPLATE_FIRMWARE_UEFI,
+    .video = usher_template_video_name (manifest->video), .kernel = files->kernel, .initrd = files->initrd, .cmdline = manifest->cmdline, .disk = out->disk, .data = out->data,
+    .serial_log = out->serial, .network = out->network, .first_secret = out->secret, .vcpus = record->vcpus,
+    .ram_mib = record->ram_mib,
   };
 }
 

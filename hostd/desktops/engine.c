@@ -140,11 +140,13 @@ update_seen (Desktop *desktop)
   update_waiting (desktop);
   if (!desktop->facts.known && desktop->tried.failures == 0)
     return;
-  UsherSeenState seen = usher_desktop_seen (desktop->wanted, &desktop->facts, &desktop->tried, fork_view (desktop), now_s (), &reason);
+  UsherForkView fork = fork_view (desktop);
+  UsherSeenState seen = usher_desktop_seen (desktop->wanted, &desktop->facts, &desktop->tried, fork, now_s (), &reason);
   if (seen == desktop->seen && g_str_equal (reason, desktop->reason))
     return;
   UsherLogContext about = { .desktop = desktop->id };
-  UsherLogLevel level = seen == USHER_SEEN_FAILED ? USHER_LOG_WARNING : seen != desktop->seen ? USHER_LOG_INFO : USHER_LOG_DEBUG;
+  gboolean same = seen == desktop->seen;
+  UsherLogLevel level = seen == USHER_SEEN_FAILED ? USHER_LOG_WARNING : same ? USHER_LOG_DEBUG : USHER_LOG_INFO;
   usher_log (level, &about, "%s → %s%s%s",
              usher_seen_state_name (desktop->seen), usher_seen_state_name (seen), *reason != '\0' ? ": " : "", reason);
   desktop->seen = seen;
