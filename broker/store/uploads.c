@@ -48,11 +48,9 @@ static const UsherSql find_same = {
   "upload-same",
   "UPDATE template_upload SET touched_at = now() WHERE digest = $1 RETURNING " COLUMNS,
 };
-/* Those that begin at the same time wait for each other: the limit holds. */
-static const UsherSql count_open = {
-  "upload-count",
-  "SELECT (SELECT count(*) FROM template_upload), pg_advisory_xact_lock(7002)",
-};
+/* Those that begin at the same time wait for each other, and count what the ones before left: the limit holds. */
+static const UsherSql take_turn = { "upload-turn", "SELECT pg_advisory_xact_lock(7002)" };
+static const UsherSql count_open = { "upload-count", "SELECT count(*) FROM template_upload" };
 /* A parent may also be a version that lies on hosts only. */
 static const UsherSql find_parent = {
   "upload-parent",
@@ -101,7 +99,8 @@ find_again (UsherStore *store, Begin *begin, gboolean *out_found, GError **error
 static gboolean
 may_begin (UsherStore *store, const Begin *begin, GError **error)
 {
-  g_autoptr (UsherRows) open = usher_sql (store, &count_open, error);
+  g_autoptr (UsherRows) turn = usher_sql (store, &take_turn, error);
+  g_autoptr (UsherRows) open = turn != NULL ? usher_sql (store, &count_open, error) : NULL;
   if (open == NULL)
     return FALSE;
   if (usher_cell_int (open, 0, 0) >= (gint64) begin->limit)
