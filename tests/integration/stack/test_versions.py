@@ -11,7 +11,7 @@ import time
 import pytest
 
 from harness.ctl import Ctl
-from harness.stack import Stack
+from harness.stack import Stack, tiny_templates
 from harness.wait import wait_until
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "api"))
@@ -125,3 +125,26 @@ def test_usherctl_does_it_all(stack, tmp_path):
     ctl("template", "export", "small", "1", tmp_path / "back")
     copy = next(tmp_path.glob("back/**/disk.qcow2"))
     assert copy.read_bytes() == (folders[0] / "disk.qcow2").read_bytes()
+
+
+@pytest.mark.limit(300)
+def test_a_guest_boots_from_what_was_uploaded(tmp_path_factory):
+    """With real QEMU: the host had no template at all."""
+    empty = tmp_path_factory.mktemp("empty")
+    for path in (empty, *empty.parents[:2]):
+        path.chmod(0o755)
+    home = tmp_path_factory.mktemp("home")
+    with Stack(templates=empty) as stack:
+        ctl = Ctl(home, stack)
+        ctl.sign_in("admin")
+        assert ctl("template", "import", tiny_templates() / "tiny/1", "--publish") == "tiny/1 is uploaded and published\n"
+        admin = stack.admin()
+        admin.apply("pool", "office", display_name="Office", template="tiny", spares=0, maximum=2, vcpus=1, ram_mib=192,
+                    naming="office-{n}")
+        admin.apply("entitlement", "office-all", pool="office", group="desktop-users")
+        with stack.session("alice", "office", seconds=180) as session:
+            assert session.alive()
+            assert ctl("template", "import", tiny_templates() / "tiny/1", "--note", "the same") == "tiny/1 is there already\n"
+            status = admin.get("/records/template-version/tiny.1").json["status"]
+            assert status["hosts"] == ["kvm1"] and status["desktops"] == 1
+            assert session.alive()
