@@ -36,7 +36,7 @@ call (virDomainPtr domain, json_t *command, gint64 until_us, GError **error)
 static json_t *
 call_patiently (virDomainPtr domain, json_t *command, gint64 until_us, GError **error)
 {
-  while (TRUE)
+  for (guint tries = 0;; tries++)
     {
       g_autoptr (GError) problem = NULL;
       json_t *answer = call (domain, command, until_us, &problem);
@@ -47,7 +47,7 @@ call_patiently (virDomainPtr domain, json_t *command, gint64 until_us, GError **
           g_propagate_error (error, g_steal_pointer (&problem));
           return NULL;
         }
-      g_usleep (ASK_AGAIN_US);
+      usher_virt_pause (ASK_AGAIN_US, tries);
     }
 }
 
@@ -85,7 +85,7 @@ wait_for (virDomainPtr domain, const char *program, gint64 pid, gint64 until_us,
         return FALSE;
       if (json_is_true (json_object_get (status, "exited")))
         return judge (program, status, error);
-      g_usleep (ASK_AGAIN_US);
+      usher_virt_pause (ASK_AGAIN_US, *out_asked);
     }
   g_set_error (error, USHER_ERROR, USHER_ERROR_UNAVAILABLE, "%s in the guest has not ended in time", program);
   return FALSE;

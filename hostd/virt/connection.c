@@ -57,6 +57,15 @@ usher_virt_failed (GError **error, const char *what)
   return FALSE;
 }
 
+void
+usher_virt_pause (guint first_us, guint tries)
+{
+  guint64 pause_us = first_us;
+  for (guint i = 0; i < tries && pause_us < 15 * (guint64) first_us; i++)
+    pause_us += pause_us / 8;
+  g_usleep ((gulong) MIN (pause_us, 15 * (guint64) first_us));
+}
+
 static void
 quiet (void *user_data, virErrorPtr problem)
 {

@@ -53,12 +53,14 @@ static gboolean
 wait_for (virDomainPtr domain, Look look, guint timeout_ms, const char *what, GError **error)
 {
   gint64 until = g_get_monotonic_time () + (gint64) timeout_ms * 1000;
-  for (gboolean done = FALSE; g_get_monotonic_time () < until; g_usleep (ASK_AGAIN_US))
+  gboolean done = FALSE;
+  for (guint tries = 0; g_get_monotonic_time () < until; tries++)
     {
       if (!look (domain, &done, error))
         return FALSE;
       if (done)
         return TRUE;
+      usher_virt_pause (ASK_AGAIN_US, tries);
     }
   g_set_error (error, USHER_ERROR, USHER_ERROR_UNAVAILABLE, "%s: not done within %u ms", what, timeout_ms);
   return FALSE;
