@@ -21,6 +21,6 @@ gboolean usher_virt_failed (GError **error, const char *what);
 /* The domain `id` (virDomainFree() it); NULL and MISSING when there is none. */
 virDomainPtr usher_virt_lookup (UsherVirt *virt, const char *id, GError **error);
 
-/* Waits before the next question of a kind: the first times `first_us`, longer each time, up to fifteen times that. Whoever is slow is busy,
- * and many that ask often make it slower. `tries` counts the questions so far. */
+/* Waits before the next question of a kind: the first times `first_us`, longer each time, up to fifteen times that.
+ * Whoever is slow is busy, and many that ask often make it slower. `tries` counts the questions so far. */
 void usher_virt_pause (guint first_us, guint tries);
