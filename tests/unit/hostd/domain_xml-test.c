@@ -117,8 +117,8 @@ a_fork (void **state)
     "<emulator>/usr/libexec/usher/usher-emulator</emulator>", "mem-path=/proc/self/fd/200,share=off", "memory-backend=hot",
     "<qemu:arg value='-incoming'/><qemu:arg value='defer'/>", "<memballoon model='none'/>", "virtio-mem-pci,id=vmem0", "size=3072M",
     "<qemu:env name='USHER_GOLDEN_SOCKET' value='/s/golden.sock'/>", "value='tick&lt;et'", "memhp_default_state=online_movable",
-    "<source file='/b/base.qcow2'><seclabel model='dac' relabel='no'/></source><backingStore type='file'><format type='qcow2'/>"
-    "<source file='/t/disk.qcow2'><seclabel model='dac' relabel='no'/></source><backingStore/></backingStore></backingStore>",
+    ("<source file='/b/base.qcow2'><seclabel model='dac' relabel='no'/></source><backingStore type='file'><format type='qcow2'/>"
+     "<source file='/t/disk.qcow2'><seclabel model='dac' relabel='no'/></source><backingStore/></backingStore></backingStore>"),
   };
   for (gsize i = 0; i < G_N_ELEMENTS (parts); i++)
     has (xml, parts[i]);
