@@ -121,6 +121,13 @@ export class Stack {
     return JSON.parse(answer).return;
   }
 
+  /** What templates/seal/check says of two desktops: which things they do not share. It fails when they share one they may not. */
+  async compareClones(one, two) {
+    const { stdout } = await run(join(TOP, "templates/seal/check"), ["clones", this.domain(one), this.domain(two), "--connect", "qemu:///system"])
+      .catch((error) => Promise.reject(new Error(`${error.message}\n${error.stdout}`)));
+    return stdout;
+  }
+
   /** A command in the guest, by its agent; its output. */
   async inGuest(desktopId, ...words) {
     const [path, ...arg] = words;

@@ -10,6 +10,7 @@ It has no network card; two spare ports take what is plugged in. `fork()` freeze
 import base64
 import json
 import pathlib
+import random
 import socket
 import subprocess
 import time
@@ -38,6 +39,7 @@ class _Lines:
         self.socket.settimeout(seconds)
         self.socket.connect(str(path))
         self.rest = b""
+        self.mark = None
 
     def ask(self, document):
         self.socket.sendall(json.dumps(document).encode() + b"\n")
@@ -143,6 +145,11 @@ class Guest:
             self.lines = _Lines(self._path("agent"), seconds)
         self.lines.socket.settimeout(seconds)
         try:
+            if self.lines.mark is None: # the answer to what was asked on another connection may still come
+                self.lines.mark = random.randrange(1 << 30)
+                answer = self.lines.ask({"execute": "guest-sync", "arguments": {"id": self.lines.mark}})
+                while answer.get("return") != self.lines.mark:
+                    answer = self.lines.read()
             answer = self.lines.ask({"execute": execute, **({"arguments": arguments} if arguments else {})})
         except OSError:
             self.lines.close()

@@ -193,6 +193,13 @@ function twoPeople(people, seen) {
       await typedInBrowser(page, people.stack, id);
       await people.done(page);
     }, () => people.pages),
+    () => testCase("the two desktops share nothing that two machines may not", 90, async () => {
+      const differ = ["hostname", "ip", "mac", "machine-id", ...(people.stack.status.template === "tiny" ? [] : ["ssh-key"]), "urandom"];
+      await until("both have an address and keys of their own", 60, async () => {
+        const answer = await people.stack.compareClones(seen.alice, seen.bob);
+        return answer === `different: ${differ.join(" ")}\n` || Promise.reject(new Error(answer));
+      }, 2000);
+    }),
   ];
 }
 
