@@ -241,9 +241,9 @@ static const UsherSql find_wanted = {
   "wanted",
   "SELECT usher_horizon(), (SELECT id FROM deployment), h.spec->>'mode' = 'drain', d.id, d.name, d.state, d.template, "
   "d.template_version, d.vcpus, d.ram_mib, d.restart_revision, d.console_revision, CASE WHEN d.console_valid_until > "
-  "now() THEN encode(d.console_secret, 'hex') END, extract(epoch FROM d.console_valid_until)::bigint, d.clone, d.system_revision, d.data_gib, h.memory_mib, "
-  USHER_SYNC_CANDIDATES " FROM host h LEFT "
-  "JOIN desktop d ON d.host = h.id WHERE h.id = $1::uuid ORDER BY d.created_at, d.id",
+  "now() THEN encode(d.console_secret, 'hex') END, extract(epoch FROM d.console_valid_until)::bigint, d.clone, d.system_revision, d.data_gib, "
+  "o.name, h.memory_mib, " USHER_SYNC_CANDIDATES " FROM host h LEFT JOIN desktop d ON d.host = h.id "
+  "LEFT JOIN person o ON o.id = d.owner WHERE h.id = $1::uuid ORDER BY d.created_at, d.id",
 };
 enum {
   HORIZON,
@@ -263,6 +263,7 @@ enum {
   CLONE,
   SYSTEM,
   DATA,
+  OWNER,
   MEMORY,
   CANDIDATES,
 };
@@ -288,6 +289,7 @@ wanted_desktop (UsherStore *store, const UsherRows *rows, int row)
   usher_clone_kind_parse (usher_cell_text (rows, row, CLONE), &wanted->clone);
   wanted->system_revision = usher_cell_int (rows, row, SYSTEM);
   wanted->data_gib = usher_cell_int (rows, row, DATA);
+  wanted->user = g_strdup (usher_cell_text (rows, row, OWNER));
   if (hex == NULL)
     return wanted;
   secret = usher_console_unseal_hex_text (store, hex, &error);

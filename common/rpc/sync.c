@@ -243,6 +243,7 @@ usher_wanted_desktop_free (UsherWantedDesktop *desktop)
 {
   g_free (desktop->name);
   g_free (desktop->template_name);
+  g_free (desktop->user);
   if (desktop->console_secret != NULL)
     explicit_bzero (desktop->console_secret, strlen (desktop->console_secret));
   g_free (desktop->console_secret);
@@ -271,6 +272,7 @@ wanted_to_json (const UsherWantedDesktop *wanted)
                             (json_int_t) wanted->ram_mib, "restart_revision", (json_int_t) wanted->restart_revision,
                             "clone", clone_names[wanted->clone], "system_revision", (json_int_t) wanted->system_revision, "data_gib",
                             (json_int_t) wanted->data_gib);
+  json_object_set_new (json, "user", json_string (text (wanted->user)));
   if (wanted->console_secret != NULL)
     json_object_set_new (json, "console", json_pack ("{s:I, s:s, s:I}", "revision", (json_int_t) wanted->console_revision, "secret",
                                                      wanted->console_secret, "valid_until", (json_int_t) wanted->console_valid_until));
@@ -304,6 +306,7 @@ read_wanted (const json_t *json, const char *path, GPtrArray *into, GError **err
 {
   UsherJson at = { json, path }, template = { NULL, "template" };
   UsherWantedDesktop *wanted = g_new0 (UsherWantedDesktop, 1);
+  const char *user = "";
   int state = 0;
   g_ptr_array_add (into, wanted);
   if (!usher_json_get_id (at, "id", wanted->id, error) || !usher_json_dup_string (at, "name", &wanted->name, error)
@@ -315,9 +318,11 @@ read_wanted (const json_t *json, const char *path, GPtrArray *into, GError **err
       || !read_count (at, "restart_revision", &wanted->restart_revision, error) || !read_console (at, wanted, error)
       || !read_clone (at, &wanted->clone, error)
       || !usher_json_find_int (at, "system_revision", 0, G_MAXINT64, &wanted->system_revision, error)
-      || !usher_json_find_int (at, "data_gib", 0, G_MAXINT64, &wanted->data_gib, error))
+      || !usher_json_find_int (at, "data_gib", 0, G_MAXINT64, &wanted->data_gib, error)
+      || !usher_json_find_string (at, "user", &user, error))
     return FALSE;
   wanted->wanted = state;
+  wanted->user = g_strdup (user);
   return TRUE;
 }
 

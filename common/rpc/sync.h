@@ -106,6 +106,7 @@ typedef struct {
   UsherCloneKind clone;
   gint64 system_revision;   /* greater than seen: a fresh system disk, the data disk kept */
   gint64 data_gib;          /* size of its data disk; 0 none */
+  char *user;               /* whose it is; "" nobody's */
 } UsherWantedDesktop;
 
 /* One file of a template version, manifest.json among them. */

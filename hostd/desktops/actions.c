@@ -27,6 +27,7 @@ usher_job_new (const UsherGround *ground, UsherAction action, const char *id, co
     return job;
   job->name = g_strdup (wanted->name);
   job->template_name = g_strdup (wanted->template_name);
+  job->user = g_strdup (wanted->user);
   job->template_version = wanted->template_version;
   job->vcpus = wanted->vcpus;
   job->ram_mib = wanted->ram_mib;
@@ -45,6 +46,7 @@ usher_job_free (UsherJob *job)
 {
   g_free (job->name);
   g_free (job->template_name);
+  g_free (job->user);
   g_free (job->clone_reason);
   g_clear_pointer (&job->parent, usher_parent_release);
   g_clear_pointer (&job->console_secret, usher_secret_free);
@@ -276,7 +278,7 @@ make_fork (Work *work, GError **error)
     return FALSE;
   USHER_FAULT_POINT ("hostd.fork.after_record");
   describe (work, record, files, &definition);
-  UsherForkOrder order = { .start = record->starts + 1, .started_at = now_s () };
+  UsherForkOrder order = { .user = job->user, .start = record->starts + 1, .started_at = now_s () };
   if (!usher_clone_fork (work->ground->parents, job->parent, &definition.spec, &order, error))
     return FALSE;
   USHER_FAULT_POINT ("hostd.fork.after_fork");

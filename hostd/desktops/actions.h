@@ -26,7 +26,7 @@ typedef struct {
   UsherAction action;
   char id[USHER_ID_SIZE];
   /* of the wanted desktop; empty when nothing is wanted */
-  char *name, *template_name;
+  char *name, *template_name, *user;
   gint64 template_version, vcpus, ram_mib, restart_revision, console_revision, console_valid_until, system_revision, data_gib;
   UsherSecret *console_secret;
   UsherParent *parent; /* held, to be forked from; NULL otherwise */

@@ -67,6 +67,7 @@ copy_wanted (const UsherWantedDesktop *from)
   *copy = *from;
   copy->name = g_strdup (from->name);
   copy->template_name = g_strdup (from->template_name);
+  copy->user = g_strdup (from->user);
   copy->console_secret = g_strdup (from->console_secret);
   return copy;
 }

@@ -1,4 +1,5 @@
 """Instant clones as hostd makes them: parents kept, desktops forked, and what becomes of both; with real libvirt, QEMU and guests."""
+import json
 import os
 import pathlib
 import signal
@@ -58,12 +59,13 @@ def base_of(host, desktop):
 @pytest.mark.limit(300)
 def test_a_fork_is_ready_with_its_own_name(host):
     began = time.monotonic()
-    one, other = want(host, "office-1"), want(host, "office-2")
+    one, other = want(host, "office-1", user="alice"), want(host, "office-2")
     for desktop, name in ((one, "office-1"), (other, "office-2")):
         seen = host.wait_state(desktop, "ready failed", 60)
         assert (seen["state"], seen["clone"], seen["clone_reason"], seen["starts"]) == ("ready", "instant", "", 1), f"{seen}\n{host.hostd.tail()}"
         assert hostname(host, desktop) == name
     print(f"# two forks ready after {time.monotonic() - began:.2f} s")
+    assert json.loads(host.agent(one, "/bin/cat", "/run/usher/identity"))["user"] == "alice"
     assert base_of(host, one) == base_of(host, other)
     assert base_of(host, one).parent == host.state / "bases"
     secret = {"revision": 1, "secret": SECRET, "valid_until": int(time.time()) + 300}

@@ -259,6 +259,7 @@ sync_documents_round_trip (void **state)
   UsherWantedDesktop *wanted = g_new0 (UsherWantedDesktop, 1); /* an orphan: only its id is known */
   g_strlcpy (wanted->id, DESKTOP, sizeof wanted->id);
   wanted->wanted = USHER_WANTED_GONE;
+  wanted->user = g_strdup ("alice");
   g_ptr_array_add (answer->desktops, wanted);
   json_auto_t *answer_json = usher_sync_answer_to_json (answer);
   assert_non_null (answer_json);
@@ -266,6 +267,7 @@ sync_documents_round_trip (void **state)
   g_autoptr (UsherSyncAnswer) answer_again = usher_sync_answer_from_json (answer_json, &error);
   assert_null (error);
   assert_int_equal (((UsherWantedDesktop *) answer_again->desktops->pdata[0])->wanted, USHER_WANTED_GONE);
+  assert_string_equal (((UsherWantedDesktop *) answer_again->desktops->pdata[0])->user, "alice");
 }
 
 static void
