@@ -241,9 +241,9 @@ static const UsherSql find_wanted = {
   "wanted",
   "SELECT usher_horizon(), (SELECT id FROM deployment), h.spec->>'mode' = 'drain', d.id, d.name, d.state, d.template, "
   "d.template_version, d.vcpus, d.ram_mib, d.restart_revision, d.console_revision, CASE WHEN d.console_valid_until > "
-  "now() THEN encode(d.console_secret, 'hex') END, extract(epoch FROM d.console_valid_until)::bigint, d.clone, d.system_revision, d.data_gib, "
-  "o.name, h.memory_mib, " USHER_SYNC_CANDIDATES " FROM host h LEFT JOIN desktop d ON d.host = h.id "
-  "LEFT JOIN person o ON o.id = d.owner WHERE h.id = $1::uuid ORDER BY d.created_at, d.id",
+  "now() THEN encode(d.console_secret, 'hex') END, extract(epoch FROM d.console_valid_until)::bigint, d.clone, "
+  "d.system_revision, d.data_gib, o.name FROM host h LEFT JOIN desktop d ON d.host = h.id LEFT JOIN person o ON o.id = d.owner WHERE h.id = $1::uuid "
+  "ORDER BY d.created_at, d.id",
 };
 enum {
   HORIZON,
@@ -264,8 +264,6 @@ enum {
   SYSTEM,
   DATA,
   OWNER,
-  MEMORY,
-  CANDIDATES,
 };
 
 static UsherWantedDesktop *
@@ -364,7 +362,6 @@ usher_store_wanted (UsherStore *store, const char *host, const UsherSyncRequest 
     return no_host (host, error);
 
   UsherSyncAnswer *answer = usher_sync_answer_new ();
-  json_auto_t *candidates = usher_cell_json (rows, 0, CANDIDATES);
   answer->version = usher_cell_int (rows, 0, HORIZON);
   answer->deployment = g_strdup (usher_cell_text (rows, 0, DEPLOYMENT));
   answer->host = g_strdup (host);
@@ -373,8 +370,7 @@ usher_store_wanted (UsherStore *store, const char *host, const UsherSyncRequest 
     if (usher_cell (rows, row, W_ID) != NULL)
       g_ptr_array_add (answer->desktops, wanted_desktop (store, rows, row));
   add_orphans (answer, request);
-  usher_sync_choose_parents (candidates, usher_cell_int (rows, 0, MEMORY), answer->parents);
-  if (!usher_versions_add_wanted (store, host, answer, error))
+  if (!usher_sync_add_parents (store, host, answer->parents, error) || !usher_versions_add_wanted (store, host, answer, error))
     {
       usher_sync_answer_free (answer);
       return FALSE;
