@@ -1,4 +1,4 @@
-"""Parents and forks on real QEMU: what a fork is, what it cannot reach, and what is left when whoever makes them is killed."""
+"""Parents and forks on real QEMU: what a fork is, and what it cannot reach. test_clone_points.py and test_clone_kills.py kill who makes them."""
 import base64
 import ctypes
 import errno
@@ -10,14 +10,12 @@ import pathlib
 import re
 import shutil
 import subprocess
-import time
 import uuid
 
 import pytest
 
 from clones import KEY, Lab, Refused
 from harness.libvirt import PrivateLibvirt
-from harness.stack import SOURCE
 from harness.wait import wait_until
 
 F_GET_SEALS, ALL_SEALS = 1034, 0b1111
@@ -275,89 +273,3 @@ def test_the_disk_outlives_the_parent(lab):
     assert not base.exists()
     assert len(list((lab.state / "bases").iterdir())) == 1
     lab.remove(other)
-
-
-# -- killed at any step -------------------------------------------------------------------------------
-
-POINT = re.compile(r'USHER_FAULT_POINT \("(clone\.(parent|fork)\.[a-z_]+)"\)')
-POINTS = sorted({found for path in (SOURCE / "hostd/clone").glob("*.c") for found in POINT.findall(path.read_text())})
-COMMANDS = {"clone.parent.after_dir": "begin", "clone.parent.started": "begin", "clone.parent.after_clear": "discard",
-            "clone.parent.after_unrecord": "retire"}
-
-
-@pytest.mark.limit(120)
-@pytest.mark.parametrize("point", [name for name, kind in POINTS if kind == "fork"])
-def test_killed_while_forking(lab, point):
-    desktop = str(uuid.uuid4())
-    trigger = lab.root / "trigger"
-    trigger.write_text("")
-    lab.start(USHER_FAULT=point, USHER_FAULT_FILE=str(trigger))
-    lab.do(f"load {KEY}")
-    assert lab.tell(f"fork {desktop} office-20 {KEY}") is None, "it should have died"
-    assert not trigger.exists()
-    lab.driver.wait()
-    lab.start()
-    lab.do(f"load {KEY}")
-    facts = lab.do(f"look {desktop}")
-    if point == "clone.fork.noted":
-        assert (facts["state"], facts["ready"], facts["forking"]) == ("running", True, False)
-    elif facts["state"] not in ("none", "off"):
-        assert facts["forking"] and not facts["ready"]
-    lab.do(f"destroy {desktop}")
-    lab.do(f"fork {desktop} office-20 {KEY}")
-    assert lab.host_name(desktop) == "office-20"
-    lab.remove(desktop)
-
-
-@pytest.mark.limit(300)
-@pytest.mark.parametrize("point", [name for name, kind in POINTS if kind == "parent"])
-def test_killed_while_a_parent_is_made_or_goes(lab, point):
-    command = COMMANDS.get(point, "freeze")
-    trigger = lab.root / "trigger"
-    if command != "retire":
-        lab.do(f"retire {KEY}")
-    if command in ("begin", "freeze", "discard"):
-        trigger.write_text("")
-        lab.start(USHER_FAULT=point, USHER_FAULT_FILE=str(trigger) if command == "begin" else str(lab.root / "armed"))
-        if command == "begin":
-            pass
-        else:
-            lab.boot_parent()
-            (lab.root / "armed").write_text("")
-            trigger = lab.root / "armed"
-    else:
-        lab.start(USHER_FAULT=point, USHER_FAULT_FILE=str(trigger))
-        trigger.write_text("")
-        lab.do(f"load {KEY}")
-    assert lab.tell(f"{command} {KEY}") is None, "it should have died"
-    assert not trigger.exists()
-    lab.driver.wait()
-    lab.start()
-    stages = lab.stages()
-    if point == "clone.parent.frozen":
-        assert stages == ["saved"]
-        lab.do(f"load {KEY}")
-    else:
-        assert stages in ([], ["half"])
-        lab.do(f"discard {KEY}")
-        lab.do("collect")
-        assert lab.stages() == []
-        assert not list((lab.state / "bases").iterdir())
-        assert not lab.libvirt.qemu_pids()
-        lab.make_parent()
-    desktop = lab.fork("office-30")["office-30"]
-    lab.remove(desktop)
-
-
-# -- how fast -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.limit(120)
-def test_forking_takes_moments(lab):
-    """Many times what an idle machine needs; a start from the template takes longer still."""
-    begun = time.monotonic()
-    desktops = lab.fork(*(f"office-{number}" for number in range(40, 44)))
-    took = time.monotonic() - begun
-    print(f"# four forks in {took:.2f} s")
-    assert took < 20
-    lab.remove(*desktops.values())
