@@ -6,6 +6,7 @@ libusher_common_a_SOURCES = \
 	common/id.c common/id.h \
 	common/json.c common/json.h \
 	common/log.c common/log.h \
+	common/pace.c common/pace.h \
 	common/pki.c common/pki.h \
 	common/secret.c common/secret.h \
 	common/settings.c common/settings.h \

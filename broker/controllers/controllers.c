@@ -3,9 +3,12 @@
 #include "broker/controllers/pass.h"
 #include "broker/store/work.h"
 #include "common/log.h"
+#include "common/pace.h"
 
 #define TICK_US (10 * G_USEC_PER_SEC)
 #define GATHER_US (20 * 1000)   /* at least between two passes, so that events that come together are one */
+#define SPACING_US (100 * 1000) /* passes of a busy broker are no closer than this on average, for each looks at everything... */
+#define BURST 5                 /* ...and so many come at once after a quiet time: a click's changes do not wait */
 #define AUDIT_US G_USEC_PER_SEC /* how late watchers of the audit trail may be told */
 #define RETRY_US G_USEC_PER_SEC
 
@@ -23,10 +26,19 @@ struct _UsherControllers {
   UsherStore *store;      /* the thread's */
   gint64 next_tick_us, next_look_us, next_audit_us, audit_seq;
   gint64 passed_us; /* when the newest pass began */
+  UsherPace pace;   /* of the passes */
   gboolean down; /* the newest pass failed: said once */
 };
 
-/* Waits for an event or the earliest time to look; FALSE at the end. */
+/* When a pass may begin of which an event is the reason. */
+static gint64
+get_next_pass_us (const UsherControllers *controllers)
+{
+  gint64 now_us = g_get_monotonic_time (), gathered_us = controllers->passed_us + GATHER_US;
+  return MAX (controllers->passed_us > 0 ? gathered_us : now_us, now_us + usher_pace_get_pause_us (&controllers->pace, now_us));
+}
+
+/* Waits for an event, and then until it may be looked at, or for the earliest time to look; FALSE at the end. */
 static gboolean
 wait_for_work (UsherControllers *controllers, gboolean *out_woken)
 {
@@ -34,6 +46,9 @@ wait_for_work (UsherControllers *controllers, gboolean *out_woken)
   g_mutex_lock (&controllers->lock);
   while (!controllers->woken && !controllers->ending)
     if (!g_cond_wait_until (&controllers->changed, &controllers->lock, until_us))
+      break;
+  for (gint64 pass_us = get_next_pass_us (controllers); controllers->woken && !controllers->ending;)
+    if (!g_cond_wait_until (&controllers->changed, &controllers->lock, pass_us))
       break;
   gboolean going = !controllers->ending;
   *out_woken = controllers->woken;
@@ -58,6 +73,7 @@ make_pass (UsherControllers *controllers)
   gint64 now_us = controllers->passed_us = g_get_monotonic_time ();
   UsherPass pass = { .tick = now_us >= controllers->next_tick_us, .look = now_us >= controllers->next_look_us };
 
+  usher_pace_take (&controllers->pace, now_us);
   g_mutex_lock (&controllers->lock);
   controllers->woken = FALSE; /* what comes from now on is for the next pass */
   g_mutex_unlock (&controllers->lock);
@@ -86,9 +102,6 @@ run (gpointer data)
           usher_work_announce_audit (controllers->store, &controllers->audit_seq, NULL);
           controllers->next_audit_us = now_us + AUDIT_US;
         }
-      gint64 early_us = controllers->passed_us + GATHER_US - now_us;
-      if (woken && controllers->passed_us > 0 && early_us > 0)
-        g_usleep ((gulong) MIN (early_us, GATHER_US));
       if (woken || now_us >= controllers->next_look_us || now_us >= controllers->next_tick_us)
         make_pass (controllers);
     }
@@ -103,6 +116,7 @@ usher_controllers_new (const char *conninfo)
   g_mutex_init (&controllers->lock);
   g_cond_init (&controllers->changed);
   controllers->store = usher_store_new (conninfo, NULL);
+  controllers->pace = (UsherPace){ .spacing_us = SPACING_US, .burst = BURST };
   controllers->next_look_us = G_MAXINT64;
   controllers->thread = g_thread_new ("controllers", run, controllers);
   return controllers;

@@ -5,12 +5,13 @@
 #include "common/error.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/pace.h"
 
 #define SYNC_PATH "/host/v1/sync"
 #define ANSWER_MAX (32 * 1024 * 1024)
 #define COALESCE_MS 30   /* changes that come together go together */
 #define SPACING_MS 100   /* requests of a busy host come no closer than this on average, for each says everything anew... */
-#define BURST 2          /* ...and so many of a host that was quiet may come at once, so that a click does not wait */
+#define BURST 3          /* ...and so many of a host that was quiet may come at once, so that a click does not wait */
 #define CONFIRM_MS 2000  /* see send_now() */
 #define NO_ANSWER_S (USHER_SYNC_WAIT_MAX_S + 20)
 
@@ -25,7 +26,7 @@ struct _UsherSyncClient {
   guint64 sent;           /* number of the last request sent */
   guint64 sent_before;    /* what that was when `version` came */
   gint64 poll_sent_at;    /* monotonic ms */
-  gint64 paced_ms;        /* monotonic: when the requests sent so far would have gone, evenly spaced */
+  UsherPace pace;         /* of the requests */
   gboolean polling, asking; /* the waiting request, the immediate one, is out */
   gboolean again;         /* changed while asking */
   guint failures;
@@ -166,7 +167,7 @@ send_request (UsherSyncClient *client, gboolean poll)
   request->deployment = g_strdup (client->deployment);
   request->after = client->version;
   request->wait_s = poll ? USHER_SYNC_WAIT_MAX_S : 0;
-  client->paced_ms = MAX (client->paced_ms, g_get_monotonic_time () / 1000) + SPACING_MS;
+  usher_pace_take (&client->pace, g_get_monotonic_time ());
   json_auto_t *json = usher_sync_request_to_json (request);
   char *line = usher_json_to_line (json);
   g_autoptr (GBytes) body = g_bytes_new_take (line, strlen (line));
@@ -228,7 +229,7 @@ on_soon (gpointer data)
 static void
 send_soon (UsherSyncClient *client)
 {
-  gint64 pause_ms = client->paced_ms - BURST * SPACING_MS - g_get_monotonic_time () / 1000;
+  gint64 pause_ms = usher_pace_get_pause_us (&client->pace, g_get_monotonic_time ()) / 1000;
   if (client->retry_timer == 0 && client->soon_timer == 0) /* else the next one says it all */
     client->soon_timer = g_timeout_add ((guint) MAX (pause_ms, COALESCE_MS), on_soon, client);
 }
@@ -246,6 +247,7 @@ usher_sync_client_new (const UsherSyncConfig *config, UsherSyncFill fill, UsherS
 {
   g_autoptr (UsherSyncClient) client = g_new0 (UsherSyncClient, 1);
   client->cancellable = g_cancellable_new ();
+  client->pace = (UsherPace){ .spacing_us = SPACING_MS * 1000, .burst = BURST };
   client->fill = fill;
   client->apply = apply;
   client->user_data = user_data;

@@ -196,19 +196,24 @@ def fallocate_hole(fd):
 
 
 @pytest.mark.limit(120)
+def _refusal(lab, file):
+    """What the emulator said when the domain `intruder` was not started: libvirt's log has it even where libvirt's own message
+    is that the monitor's socket refused it, as it is when the program ends between its check of the two."""
+    tried = lab.libvirt.run(["virsh", "-c", lab.libvirt.uri, "create", str(file)], check=False, capture_output=True, text=True)
+    assert tried.returncode != 0
+    log = lab.libvirt.run(["cat", "/var/log/libvirt/qemu/intruder.log"], check=False, capture_output=True, text=True).stdout
+    return log.rpartition("starting up")[2]
+
+
 def test_ram_is_given_for_announced_starts_only(lab):
     desktop = lab.fork("office-9")["office-9"]
     live = re.sub(r"<uuid>.*?</uuid>", f"<uuid>{uuid.uuid4()}</uuid>", lab.virsh("dumpxml", desktop)).replace(
         f"usher-{desktop}", "intruder", 1)
     file = lab.root / "intruder.xml"
     file.write_text(re.sub(r"<(disk|interface|serial|console) .*?</\1>", "", live, flags=re.S))
-    tried = lab.libvirt.run(["virsh", "-c", lab.libvirt.uri, "create", str(file)], check=False, capture_output=True, text=True)
-    assert tried.returncode != 0
-    assert "no start of this domain was announced" in tried.stderr
+    assert "no start of this domain was announced" in _refusal(lab, file)
     lab.end()  # nobody is there to ask
-    tried = lab.libvirt.run(["virsh", "-c", lab.libvirt.uri, "create", str(file)], check=False, capture_output=True, text=True)
-    assert tried.returncode != 0
-    assert "the host daemon is not there" in tried.stderr
+    assert "the host daemon is not there" in _refusal(lab, file)
     lab.start()
     lab.remove(desktop)
 

@@ -11,6 +11,7 @@
 #include "common/error.h"
 #include "common/id.h"
 #include "common/json.h"
+#include "common/pace.h"
 #include "common/rpc/door.h"
 #include "common/rpc/grant.h"
 #include "common/rpc/redeem.h"
@@ -432,12 +433,42 @@ checksums_of_memory_and_files (void **state)
   unlink (path);
 }
 
+/* ---- pace ---- */
+
+static void
+a_burst_goes_at_once_and_then_evenly (void **state)
+{
+  UsherPace pace = { .spacing_us = 100, .burst = 3 };
+  gint64 now_us = 5000;
+  (void) state;
+  for (int i = 0; i < 3; i++)
+    {
+      assert_int_equal (usher_pace_get_pause_us (&pace, now_us), 0);
+      usher_pace_take (&pace, now_us);
+    }
+  for (int i = 0; i < 4; i++, now_us += 100)
+    {
+      assert_int_equal (usher_pace_get_pause_us (&pace, now_us), 100);
+      assert_int_equal (usher_pace_get_pause_us (&pace, now_us + 60), 40);
+      assert_int_equal (usher_pace_get_pause_us (&pace, now_us + 100), 0);
+      usher_pace_take (&pace, now_us + 100);
+    }
+  now_us += 300; /* quiet again: as at first */
+  for (int i = 0; i < 3; i++)
+    {
+      assert_int_equal (usher_pace_get_pause_us (&pace, now_us), 0);
+      usher_pace_take (&pace, now_us);
+    }
+  assert_int_equal (usher_pace_get_pause_us (&pace, now_us), 100);
+}
+
 int
 main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (every_code_has_name_and_status),
     cmocka_unit_test (ids_and_tokens),
+    cmocka_unit_test (a_burst_goes_at_once_and_then_evenly),
     cmocka_unit_test (secrets_compare_and_zero_their_source),
     cmocka_unit_test (json_errors_name_the_place),
     cmocka_unit_test (deep_json_is_refused),
