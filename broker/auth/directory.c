@@ -12,6 +12,7 @@ struct _UsherDirectory {
   guint server;             /* whose connections these are */
   UsherConnection *service; /* bound as the service account; NULL: not connected */
   UsherConnection *user;    /* bound as whoever signed in last; NULL: not connected */
+  UsherGroupMemory *groups;
   gboolean unreached;       /* a connection to it could not be made */
 };
 
@@ -30,6 +31,7 @@ usher_directory_new (UsherDirectorySetup *setup)
 {
   UsherDirectory *directory = g_new0 (UsherDirectory, 1);
   directory->setup = setup;
+  directory->groups = usher_group_memory_new ((gint64) setup->group_memory_s * G_USEC_PER_SEC);
   return directory;
 }
 
@@ -46,6 +48,7 @@ usher_directory_free (UsherDirectory *directory)
   if (directory == NULL)
     return;
   hang_up (directory);
+  usher_group_memory_free (directory->groups);
   g_free (directory);
 }
 
@@ -161,7 +164,7 @@ ask_person (UsherDirectory *directory, Question *question, GError **error)
   USHER_FAULT_POINT ("auth.bound");
   if (question->password != NULL) /* the server let the person in: a lock that was noted is over */
     g_clear_pointer (&person->locked, g_free);
-  if (!usher_groups_collect (directory->service, directory->setup, person, question->deadline_us, error))
+  if (!usher_groups_collect (directory->service, directory->setup, directory->groups, person, question->deadline_us, error))
     return FALSE;
   question->person = g_steal_pointer (&person);
   return TRUE;

@@ -38,6 +38,8 @@
     "levels of groups within groups that the recursive search climbs" }, \
   { "directory", "group_limit", USHER_SETTING_INT, "2000", 1, 100000, NULL, FALSE, \
     "most groups of one person; beyond it the sign-in could not find out" }, \
+  { "directory", "group_memory_s", USHER_SETTING_INT, "10", 0, 3600, NULL, FALSE, \
+    "how long it is remembered which groups are in which; the groups a person is in are asked at each sign-in; 0: never" }, \
   { "directory", "connect_timeout_ms", USHER_SETTING_INT, "2000", 50, 60000, NULL, FALSE, \
     "time to reach one server, TLS and service bind included" }, \
   { "directory", "operation_timeout_ms", USHER_SETTING_INT, "5000", 50, 60000, NULL, FALSE, \

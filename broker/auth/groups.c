@@ -9,6 +9,7 @@
 typedef struct {
   UsherConnection *connection;
   const UsherDirectorySetup *setup;
+  UsherGroupMemory *memory;
   gint64 deadline_us;
   GHashTable *names; /* DN key → group name: all found so far */
   GPtrArray *fresh;  /* DNs found in this level, to be asked about in the next; owned */
@@ -74,21 +75,45 @@ ask_level (Climb *climb, GPtrArray *dns, GError **error)
   return TRUE;
 }
 
+/* The groups above those of climb->fresh. */
+static gboolean
+climb_on (Climb *climb, GError **error)
+{
+  g_autoptr (GPtrArray) dns = g_ptr_array_new_with_free_func (g_free);
+
+  for (guint level = 0; level < climb->setup->group_depth && climb->fresh->len > 0; level++) {
+    GPtrArray *asked = climb->fresh;
+    climb->fresh = dns;
+    dns = asked;
+    g_ptr_array_set_size (climb->fresh, 0);
+    if (!ask_level (climb, dns, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
 static gboolean
 climb_levels (Climb *climb, const char *dn, GError **error)
 {
-  guint levels = climb->setup->nesting == USHER_NESTING_DIRECT ? 1 : climb->setup->group_depth + 1;
-  g_autoptr (GPtrArray) dns = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GPtrArray) person = g_ptr_array_new ();
+  g_autofree char *own = NULL;
+  GHashTable *known;
 
-  g_ptr_array_add (dns, g_strdup (dn));
-  for (guint level = 0; level < levels && dns->len > 0; level++) {
-    GPtrArray *asked = dns;
-    if (!ask_level (climb, asked, error))
-      return FALSE;
-    dns = climb->fresh;
-    climb->fresh = asked;
-    g_ptr_array_set_size (climb->fresh, 0);
+  g_ptr_array_add (person, (gpointer) dn);
+  if (!ask_level (climb, person, error))
+    return FALSE;
+  if (climb->setup->nesting == USHER_NESTING_DIRECT || climb->fresh->len == 0)
+    return TRUE;
+  own = usher_group_memory_key (climb->names);
+  known = usher_group_memory_get (climb->memory, own, g_get_monotonic_time ());
+  if (known != NULL) {
+    g_hash_table_unref (climb->names);
+    climb->names = known;
+    return TRUE;
   }
+  if (!climb_on (climb, error))
+    return FALSE;
+  usher_group_memory_put (climb->memory, own, climb->names, g_get_monotonic_time ());
   return TRUE;
 }
 
@@ -129,18 +154,19 @@ give (Climb *climb, UsherPerson *person)
 }
 
 gboolean
-usher_groups_collect (UsherConnection *connection, const UsherDirectorySetup *setup, UsherPerson *person,
-                      gint64 deadline_us, GError **error)
+usher_groups_collect (UsherConnection *connection, const UsherDirectorySetup *setup, UsherGroupMemory *memory,
+                      UsherPerson *person, gint64 deadline_us, GError **error)
 {
-  g_autoptr (GHashTable) names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  Climb climb = { .connection = connection, .setup = setup, .deadline_us = deadline_us, .names = names };
+  Climb climb = { .connection = connection, .setup = setup, .memory = memory, .deadline_us = deadline_us };
   gboolean done;
 
+  climb.names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   climb.fresh = g_ptr_array_new_with_free_func (g_free);
   done = setup->nesting == USHER_NESTING_IN_CHAIN ? ask_in_chain (&climb, person->dn, error)
                                                   : climb_levels (&climb, person->dn, error);
   if (done)
     give (&climb, person);
   g_ptr_array_unref (climb.fresh);
+  g_hash_table_unref (climb.names);
   return done;
 }

@@ -5,6 +5,7 @@ libusher_auth_a_SOURCES = \
 	broker/auth/connection.c broker/auth/connection.h \
 	broker/auth/directory.c broker/auth/directory.h broker/auth/directory_settings.h \
 	broker/auth/filter.c broker/auth/filter.h \
+	broker/auth/group_memory.c broker/auth/group_memory.h \
 	broker/auth/groups.c broker/auth/groups.h \
 	broker/auth/person.c broker/auth/person.h \
 	broker/auth/setup.c broker/auth/setup.h \

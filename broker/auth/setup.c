@@ -100,6 +100,7 @@ read_choices (UsherDirectorySetup *setup, const UsherSettings *settings)
                                                      : USHER_NESTING_RECURSIVE;
   setup->group_depth = (guint) usher_settings_get_int (settings, SECTION, "group_depth");
   setup->group_limit = (guint) usher_settings_get_int (settings, SECTION, "group_limit");
+  setup->group_memory_s = (guint) usher_settings_get_int (settings, SECTION, "group_memory_s");
   setup->connect_timeout_ms = (guint) usher_settings_get_int (settings, SECTION, "connect_timeout_ms");
   setup->operation_timeout_ms = (guint) usher_settings_get_int (settings, SECTION, "operation_timeout_ms");
   setup->total_timeout_ms = (guint) usher_settings_get_int (settings, SECTION, "total_timeout_ms");

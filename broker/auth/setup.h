@@ -16,7 +16,7 @@ struct _UsherDirectorySetup {
   char *user_name_attribute, *display_name_attribute, *mail_attribute;
   char *group_base, *group_filter, *group_member_attribute, *group_name_attribute;
   UsherNesting nesting;
-  guint group_depth, group_limit;
+  guint group_depth, group_limit, group_memory_s;
   guint connect_timeout_ms, operation_timeout_ms, total_timeout_ms, avoid_failed_s;
   guint workers;
 

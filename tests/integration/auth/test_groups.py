@@ -39,6 +39,17 @@ def test_many_groups_and_the_limit(own_slapd, ask):
     assert answer["answer"] == "unavailable" and "group_limit" in answer["message"]
 
 
+def test_only_what_groups_are_in_is_remembered(own_slapd, ask):
+    remembers, forgets = ask(own_slapd.settings(group_memory_s=3600)), ask(own_slapd.settings(group_memory_s=0))
+    before = remembers.sign_in("alice")["group_names"]
+    assert forgets.sign_in("alice")["group_names"] == before
+    add_group(own_slapd, "above", f"cn=staff,{GROUPS}")
+    assert remembers.sign_in("alice")["group_names"] == before
+    assert forgets.sign_in("alice")["group_names"] == sorted([*before, "above"])
+    add_group(own_slapd, "club", f"uid=alice,ou=people,{SUFFIX}")  # her own groups are others now: all is asked
+    assert remembers.sign_in("alice")["group_names"] == sorted([*before, "above", "club"])
+
+
 def test_names_that_would_be_syntax(own_slapd, ask):
     own_slapd.modify(f"dn: cn=a\\2Cb (*) \\5Cc,{GROUPS}\nobjectClass: groupOfNames\ncn: a,b (*) \\c\n"
                      f"member: uid=carol,ou=people,{SUFFIX}\n")

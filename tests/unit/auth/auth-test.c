@@ -7,6 +7,7 @@
 #include "broker/auth/account.h"
 #include "broker/auth/directory_settings.h"
 #include "broker/auth/filter.h"
+#include "broker/auth/group_memory.h"
 #include "broker/auth/verdict.h"
 #include "broker/auth/watchdog.h"
 #include "common/error.h"
@@ -245,6 +246,44 @@ test_server_order (void **state)
   assert_order (setup, 4, 0, 1, 2);
 }
 
+static GHashTable *
+new_groups (const char *const *dns)
+{
+  GHashTable *groups = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+
+  for (; *dns != NULL; dns++)
+    g_hash_table_insert (groups, g_strdup (*dns), g_strdup ("name"));
+  return groups;
+}
+
+static void
+test_group_memory (void **state)
+{
+  static const char *const ab[] = { "cn=a", "cn=b", NULL }, *const ba[] = { "cn=b", "cn=a", NULL },
+                    *const joined[] = { "cn=a4:cn=b", NULL }, *const all[] = { "cn=a", "cn=b", "cn=c", NULL };
+  g_autoptr (UsherGroupMemory) memory = usher_group_memory_new (10);
+  g_autoptr (GHashTable) one = new_groups (ab), same = new_groups (ba), other = new_groups (joined), found = new_groups (all);
+  g_autofree char *key = usher_group_memory_key (one), *same_key = usher_group_memory_key (same),
+                  *other_key = usher_group_memory_key (other);
+
+  assert_string_equal (key, same_key);
+  assert_string_not_equal (key, other_key);
+  assert_null (usher_group_memory_get (memory, key, 100));
+  usher_group_memory_put (memory, key, found, 100);
+  GHashTable *known = usher_group_memory_get (memory, same_key, 109);
+  assert_ptr_equal (known, found);
+  g_hash_table_unref (known);
+  assert_null (usher_group_memory_get (memory, other_key, 109));
+  assert_null (usher_group_memory_get (memory, key, 110));
+  for (guint i = 0; i < 3000; i++) { /* a bounded number is kept, the newest among them */
+    g_autofree char *some = g_strdup_printf ("%u", i);
+    usher_group_memory_put (memory, some, found, 200);
+    g_autoptr (GHashTable) kept = usher_group_memory_get (memory, some, 200);
+    assert_ptr_equal (kept, found);
+  }
+  assert_null (usher_group_memory_get (memory, "0", 200));
+}
+
 static void
 test_watchdog (void **state)
 {
@@ -268,6 +307,7 @@ main (void)
     cmocka_unit_test (test_account_names), cmocka_unit_test (test_dn_keys),       cmocka_unit_test (test_in_group),
     cmocka_unit_test (test_filters),       cmocka_unit_test (test_filter_checks), cmocka_unit_test (test_account_rules),
     cmocka_unit_test (test_verdicts),      cmocka_unit_test (test_server_order),  cmocka_unit_test (test_watchdog),
+    cmocka_unit_test (test_group_memory),
   };
 
   cmocka_set_message_output (CM_OUTPUT_TAP);
