@@ -317,6 +317,8 @@ connect_in_transaction (UsherStore *store, gpointer data, GError **error)
   in->connect->retry_after_ms = view->ready ? 0 : CLAMP (view->eta_s * 100, view->soon ? 100 : 500, 2000);
   json_decref (in->connect->desktop);
   in->connect->desktop = json_incref (view->document);
+  if (in->taken || view->ready)
+    usher_store_announce (store, USHER_KIND_BIT (USHER_KIND_DESKTOP) | USHER_KIND_BIT (USHER_KIND_SESSION));
   return TRUE;
 }
 
@@ -334,12 +336,7 @@ usher_store_connect (UsherStore *store, const UsherActor *actor, const char *per
   gboolean good = usher_store_transact (store, connect_in_transaction, &in, &local);
   user = in.user;
   if (good)
-    {
-      USHER_FAULT_POINT ("store.connect-announce");
-      if (in.taken || connect->ready)
-        usher_store_announce (store, USHER_KIND_BIT (USHER_KIND_DESKTOP) | USHER_KIND_BIT (USHER_KIND_SESSION));
-      return g_steal_pointer (&connect);
-    }
+    return g_steal_pointer (&connect);
 
   UsherAuditLine line = { .action = "connect", .kind = "pool", .id = in.pool, .object = pool };
   usher_audit_refusal (store, actor, &line, local);

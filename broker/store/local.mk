@@ -38,7 +38,8 @@ MIGRATIONS = \
 	$(srcdir)/broker/store/migrations/0006_horizon.sql \
 	$(srcdir)/broker/store/migrations/0007_clones.sql \
 	$(srcdir)/broker/store/migrations/0008_versions.sql \
-	$(srcdir)/broker/store/migrations/0009_leaving.sql
+	$(srcdir)/broker/store/migrations/0009_leaving.sql \
+	$(srcdir)/broker/store/migrations/0010_notices.sql
 EXTRA_DIST += $(MIGRATIONS) broker/store/embed.awk broker/store/roles.sql
 CLEANFILES += broker/store/migration_list.c
 broker/store/migration_list.c: $(MIGRATIONS) $(srcdir)/broker/store/embed.awk

@@ -48,14 +48,14 @@ char *usher_list_json (const char *const *list);
 /* What a transaction does; may run several times (after a deadlock), so it must set its outcome afresh. */
 typedef gboolean (*UsherTransaction) (UsherStore *store, gpointer data, GError **error);
 
-/* Runs `func` between BEGIN and COMMIT; rolls back when it fails. Not to be nested. */
+/* Runs `func` between BEGIN, which goes with its first statement, and COMMIT; rolls back when it fails. Not to be nested. */
 gboolean usher_store_transact (UsherStore *store, UsherTransaction func, gpointer data, GError **error);
 
 /* Sets the transaction's notices aside, as a column of its first statement: commits that notify wait for each other.
- * The caller announces the kinds it changed after the commit. */
+ * The caller says what it changed with usher_store_announce(). */
 #define USHER_SQL_QUIET "set_config('usher.quiet', 'on', true)"
-/* Tells listeners of `kinds`, after the commit of a quiet transaction. When it fails, or the program dies before it,
- * those who wait look again by themselves some seconds later. */
+/* In a transaction: tells listeners of `kinds` as soon as it is committed. When that fails, or the program dies between the
+ * two, those who wait look again by themselves some seconds later. */
 void usher_store_announce (UsherStore *store, guint kinds);
 
 /* The SQLSTATE of the store's newest failed statement; "" none. */

@@ -16,7 +16,8 @@ struct _UsherStore {
   const UsherConsoleKey *key;
   PGconn *connection;   /* NULL: not connected */
   GHashTable *prepared; /* const UsherSql → its name in this connection */
-  gboolean in_transaction;
+  enum { NO_TRANSACTION, TO_BEGIN, BEGUN } transaction;
+  guint announced;      /* kinds, told with the commit */
   char sqlstate[6];
 };
 
@@ -74,9 +75,9 @@ was_closed (PGconn *connection)
 static gboolean
 be_connected (UsherStore *store, GError **error)
 {
-  if (store->connection != NULL && !store->in_transaction && was_closed (store->connection))
+  if (store->connection != NULL && store->transaction != BEGUN && was_closed (store->connection))
     disconnect (store);
-  if (store->connection == NULL && store->in_transaction)
+  if (store->connection == NULL && store->transaction == BEGUN)
     {
       g_set_error_literal (error, USHER_ERROR, USHER_ERROR_UNAVAILABLE,
                            "database: the connection was lost in a transaction");
@@ -164,6 +165,42 @@ prepare (UsherStore *store, const UsherSql *sql, GError **error)
   return name;
 }
 
+/* A command and the prepared statement `name` after it, in one round trip (libpq's pipeline mode). *out_result, the
+ * statement's, is NULL or bad when the command's is. */
+static PGresult *
+send_both (PGconn *connection, const char *command, const char *name, const char *const *params, int n, PGresult **out_result)
+{
+  PGresult *result = NULL;
+  *out_result = NULL;
+  if (!PQenterPipelineMode (connection))
+    return NULL;
+  if (PQsendQueryParams (connection, command, 0, NULL, NULL, NULL, NULL, 0)
+      && PQsendQueryPrepared (connection, name, n, params, NULL, NULL, 0) && PQpipelineSync (connection))
+    result = collect (connection);
+  if (result != NULL)
+    {
+      *out_result = collect (connection);
+      PQclear (collect (connection)); /* of the end of the pipeline */
+    }
+  PQexitPipelineMode (connection);
+  return result;
+}
+
+/* A transaction begins with its first statement. */
+static PGresult *
+begin_and_run (UsherStore *store, const char *name, const char *const *params, int n, const char *what, GError **error)
+{
+  PGresult *result = NULL, *begun = judge (store, send_both (store->connection, "BEGIN", name, params, n, &result), "BEGIN", error);
+  if (begun == NULL)
+    {
+      PQclear (result);
+      return NULL;
+    }
+  PQclear (begun);
+  store->transaction = BEGUN;
+  return judge (store, result, what, error);
+}
+
 UsherRows *
 usher_sql_run (UsherStore *store, const UsherSql *sql, const char *const *params, int n, GError **error)
 {
@@ -171,6 +208,8 @@ usher_sql_run (UsherStore *store, const UsherSql *sql, const char *const *params
   PGresult *result = NULL;
   if (name == NULL)
     return NULL;
+  if (store->transaction == TO_BEGIN)
+    return begin_and_run (store, name, params, n, sql->name, error);
   if (PQsendQueryPrepared (store->connection, name, n, params, NULL, NULL, 0))
     result = collect (store->connection);
   return judge (store, result, sql->name, error);
@@ -178,22 +217,48 @@ usher_sql_run (UsherStore *store, const UsherSql *sql, const char *const *params
 
 /* ---- transactions ---- */
 
-/* BEGIN, COMMIT and ROLLBACK; FALSE also when COMMIT came to a rollback. */
-static gboolean
-command (UsherStore *store, const char *text, GError **error)
+static const UsherSql announce = {
+  "announce",
+  "SELECT pg_notify('usher', kind) FROM jsonb_array_elements_text($1::jsonb) kind, "
+  "set_config('synchronous_commit', 'off', true)",
+};
+
+void
+usher_store_announce (UsherStore *store, guint kinds)
 {
-  PGresult *result = NULL;
-  gboolean done;
-  if (!be_connected (store, error))
-    return FALSE;
-  if (PQsendQuery (store->connection, text))
-    result = collect (store->connection);
-  result = judge (store, result, text, error);
+  g_return_if_fail (store->transaction != NO_TRANSACTION);
+  store->announced |= kinds;
+}
+
+/* COMMIT, and what was announced after it; its result. */
+static PGresult *
+send_commit (UsherStore *store)
+{
+  const char *kinds[USHER_KINDS + 1], *name = store->announced != 0 ? prepare (store, &announce, NULL) : NULL;
+  PGresult *told = NULL, *result;
+  gsize n = 0;
+  if (name == NULL)
+    return PQsendQuery (store->connection, "COMMIT") ? collect (store->connection) : NULL;
+  for (UsherKind kind = 0; kind < USHER_KINDS; kind++)
+    if ((store->announced & USHER_KIND_BIT (kind)) != 0)
+      kinds[n++] = usher_kind_name (kind);
+  kinds[n] = NULL;
+  g_autofree char *list = usher_list_json (kinds);
+  result = send_both (store->connection, "COMMIT", name, (const char *const[]){ list }, 1, &told);
+  PQclear (told);
+  return result;
+}
+
+/* FALSE also when it came to a rollback. */
+static gboolean
+commit (UsherStore *store, GError **error)
+{
+  PGresult *result = be_connected (store, error) ? judge (store, send_commit (store), "COMMIT", error) : NULL;
   if (result == NULL)
     return FALSE;
-  done = strcmp (PQcmdStatus (result), text) == 0;
+  gboolean done = strcmp (PQcmdStatus (result), "COMMIT") == 0;
   if (!done)
-    g_set_error (error, USHER_ERROR, USHER_ERROR_INTERNAL, "database: %s came to %s", text, PQcmdStatus (result));
+    g_set_error (error, USHER_ERROR, USHER_ERROR_INTERNAL, "database: COMMIT came to %s", PQcmdStatus (result));
   PQclear (result);
   return done;
 }
@@ -201,19 +266,18 @@ command (UsherStore *store, const char *text, GError **error)
 static gboolean
 try_once (UsherStore *store, UsherTransaction func, gpointer data, GError **error)
 {
-  if (!command (store, "BEGIN", error))
-    return FALSE;
-  store->in_transaction = TRUE;
+  store->transaction = TO_BEGIN;
+  store->announced = 0;
   gboolean good = func (store, data, error);
-  if (good)
+  if (good && store->transaction == BEGUN)
     {
       USHER_FAULT_POINT ("store.before-commit");
-      good = command (store, "COMMIT", error);
+      good = commit (store, error);
       USHER_FAULT_POINT ("store.after-commit");
     }
-  else if (store->connection != NULL)
-    command (store, "ROLLBACK", NULL);
-  store->in_transaction = FALSE;
+  else if (store->transaction == BEGUN && store->connection != NULL && PQsendQuery (store->connection, "ROLLBACK"))
+    PQclear (collect (store->connection));
+  store->transaction = NO_TRANSACTION;
   if (store->connection != NULL && PQtransactionStatus (store->connection) != PQTRANS_IDLE)
     disconnect (store);
   return good;
@@ -222,7 +286,7 @@ try_once (UsherStore *store, UsherTransaction func, gpointer data, GError **erro
 gboolean
 usher_store_transact (UsherStore *store, UsherTransaction func, gpointer data, GError **error)
 {
-  g_return_val_if_fail (!store->in_transaction, FALSE);
+  g_return_val_if_fail (store->transaction == NO_TRANSACTION, FALSE);
   for (guint tries = 1;; tries++)
     {
       GError *local = NULL;
@@ -236,26 +300,6 @@ usher_store_transact (UsherStore *store, UsherTransaction func, gpointer data, G
         }
       g_error_free (local);
     }
-}
-
-static const UsherSql announce = {
-  "announce",
-  "SELECT pg_notify('usher', kind) FROM jsonb_array_elements_text($1::jsonb) kind, "
-  "set_config('synchronous_commit', 'off', true)",
-};
-
-void
-usher_store_announce (UsherStore *store, guint kinds)
-{
-  const char *names[USHER_KINDS + 1];
-  g_autofree char *list = NULL;
-  gsize n = 0;
-  for (UsherKind kind = 0; kind < USHER_KINDS; kind++)
-    if ((kinds & USHER_KIND_BIT (kind)) != 0)
-      names[n++] = usher_kind_name (kind);
-  names[n] = NULL;
-  list = usher_list_json (names);
-  usher_sql_do (store, &announce, NULL, NULL, list);
 }
 
 /* ---- the whole ---- */
