@@ -82,9 +82,10 @@ make_pass (UsherControllers *controllers)
   say (controllers, error);
   if (pass.tick)
     controllers->next_tick_us = now_us + TICK_US;
-  controllers->next_look_us = !good              ? now_us + RETRY_US
-                              : pass.again_s > 0 ? now_us + (gint64) pass.again_s * G_USEC_PER_SEC
-                                                 : G_MAXINT64;
+  gint64 look_us = !good              ? now_us + RETRY_US
+                   : pass.again_s > 0 ? now_us + (gint64) pass.again_s * G_USEC_PER_SEC
+                                      : G_MAXINT64;
+  controllers->next_look_us = pass.look ? look_us : MIN (controllers->next_look_us, look_us);
   if (good)
     g_atomic_int_inc (&controllers->passes);
 }

@@ -6,6 +6,7 @@
 #include "policies/placement.h"
 #include "policies/pool_plan.h"
 
+#define SESSIONS_S 1     /* how late a session whose desktop went is ended: all open ones are looked at for it */
 #define PLACE_AGAIN_S 10 /* hosts' figures give no notice when they change */
 
 static void
@@ -54,8 +55,10 @@ static gboolean
 end_sessions (UsherPass *pass, UsherStore *store, GError **error)
 {
   guint ended = 0;
-  (void) pass;
-  return usher_work_end_sessions (store, &ended, error);
+  if (pass->tick || pass->look)
+    return usher_work_end_sessions (store, &ended, error);
+  look_again (pass, SESSIONS_S);
+  return TRUE;
 }
 
 static gboolean
