@@ -16,6 +16,11 @@ typedef struct {
   GError *error;
 } Work;
 
+/* A thread, as long as it waits for work. */
+typedef struct {
+  GCond woken;
+} Idle;
+
 struct _UsherWorkers {
   char *name;
   guint queue_limit;
@@ -24,8 +29,8 @@ struct _UsherWorkers {
   gpointer user_data;
   GPtrArray *threads;
   GMutex lock; /* guards the rest */
-  GCond changed;
   GQueue waiting; /* of Work */
+  GQueue idle;    /* of Idle: who waited last is woken first, for its memory and its server's are still in the caches */
   guint running;
   gboolean closing;
 };
@@ -75,6 +80,27 @@ run (Work *work, gpointer state, const char *name)
   finish (work);
 }
 
+/* Under the lock, which is given up meanwhile. */
+static void
+wait_for_work (UsherWorkers *workers)
+{
+  Idle self;
+  g_cond_init (&self.woken);
+  g_queue_push_head (&workers->idle, &self);
+  g_cond_wait (&self.woken, &workers->lock);
+  g_queue_remove (&workers->idle, &self);
+  g_cond_clear (&self.woken);
+}
+
+/* Under the lock. */
+static void
+wake_one (UsherWorkers *workers)
+{
+  Idle *last = g_queue_pop_head (&workers->idle);
+  if (last != NULL)
+    g_cond_signal (&last->woken);
+}
+
 static gpointer
 worker_thread (gpointer data)
 {
@@ -85,7 +111,7 @@ worker_thread (gpointer data)
   while (TRUE)
     {
       while (g_queue_is_empty (&workers->waiting) && !workers->closing)
-        g_cond_wait (&workers->changed, &workers->lock);
+        wait_for_work (workers);
       if (workers->closing)
         break;
       Work *work = g_queue_pop_head (&workers->waiting);
@@ -113,8 +139,8 @@ usher_workers_new (const char *name, guint threads, guint queue_limit, UsherWork
   workers->stop = stop;
   workers->user_data = user_data;
   g_mutex_init (&workers->lock);
-  g_cond_init (&workers->changed);
   g_queue_init (&workers->waiting);
+  g_queue_init (&workers->idle);
   workers->threads = g_ptr_array_new ();
   for (guint i = 0; i < threads; i++)
     g_ptr_array_add (workers->threads, g_thread_new (name, worker_thread, workers));
@@ -136,7 +162,7 @@ usher_workers_submit (UsherWorkers *workers, UsherWorkFunc func, gpointer job, G
   if (accepted)
     {
       g_queue_push_tail (&workers->waiting, work);
-      g_cond_signal (&workers->changed);
+      wake_one (workers);
     }
   g_mutex_unlock (&workers->lock);
   if (accepted)
@@ -165,7 +191,8 @@ usher_workers_free (UsherWorkers *workers)
     return;
   g_mutex_lock (&workers->lock);
   workers->closing = TRUE;
-  g_cond_broadcast (&workers->changed);
+  while (!g_queue_is_empty (&workers->idle))
+    wake_one (workers);
   g_mutex_unlock (&workers->lock);
   for (guint i = 0; i < workers->threads->len; i++)
     g_thread_join (workers->threads->pdata[i]);
@@ -178,7 +205,6 @@ usher_workers_free (UsherWorkers *workers)
     }
   g_ptr_array_unref (workers->threads);
   g_mutex_clear (&workers->lock);
-  g_cond_clear (&workers->changed);
   g_free (workers->name);
   g_free (workers);
 }
