@@ -20,6 +20,7 @@
 #define START_S 60
 #define STATE_TIMEOUT_MS (30 * 1000)
 #define IDENTITY_TIMEOUT_MS (60 * 1000)
+#define USER_TIMEOUT_MS (10 * 1000)
 #define SEED_BYTES 64
 
 typedef struct {
@@ -215,4 +216,12 @@ usher_clone_fork (UsherParents *parents, UsherParent *parent, const UsherDomainS
   if (!done)
     give_up (parents, cold->id);
   return done;
+}
+
+gboolean
+usher_clone_tell_user (UsherVirt *virt, const char *id, const char *user, GError **error)
+{
+  json_auto_t *json = json_pack ("{s:s}", "user", user);
+  g_autofree char *document = usher_json_to_line (json);
+  return usher_virt_agent_run (virt, id, IDENTITY_PROGRAM, document, USER_TIMEOUT_MS, error);
 }

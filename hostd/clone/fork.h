@@ -27,3 +27,7 @@ typedef struct {
  * take an identity: no fork of it will), INTERNAL. */
 gboolean usher_clone_fork (UsherParents *parents, UsherParent *parent, const UsherDomainSpec *cold, const UsherForkOrder *order,
                            GError **error);
+
+/* Tells a running desktop whose it is from now on. Success: its guest's identity program took it. The errors are those of
+ * usher_virt_agent_run(). */
+gboolean usher_clone_tell_user (UsherVirt *virt, const char *id, const char *user, GError **error);

@@ -284,6 +284,7 @@ make_fork (Work *work, GError **error)
   USHER_FAULT_POINT ("hostd.fork.after_fork");
   record->making = FALSE;
   record->system_revision = job->system_revision;
+  record->user = g_strdup (job->user);
   record->starts = order.start;
   record->started_at = order.started_at;
   if (!usher_desktop_dirs_write_record (work->ground->dirs, job->id, record, error))
@@ -330,6 +331,23 @@ set_console (Work *work, GError **error)
   USHER_FAULT_POINT ("hostd.console.after_set");
   run.console_revision = job->console_revision;
   return set_run (work, &run, error);
+}
+
+/* Told once, best effort: a guest that cannot be told is as good a desktop. */
+static gboolean
+tell_user (Work *work, GError **error)
+{
+  const UsherJob *job = work->job;
+  UsherDesktopRecord *record = work->files.record;
+  g_autoptr (GError) problem = NULL;
+  if (record == NULL || work->domain.state != USHER_DOMAIN_RUNNING)
+    return TRUE;
+  if (!usher_clone_tell_user (work->ground->virt, job->id, job->user, &problem))
+    usher_log (USHER_LOG_NOTICE, &(UsherLogContext) { .desktop = job->id }, "its guest was not told whose it is: %s", problem->message);
+  USHER_FAULT_POINT ("hostd.user.told");
+  g_free (record->user);
+  record->user = g_strdup (job->user);
+  return usher_desktop_dirs_write_record (work->ground->dirs, job->id, record, error);
 }
 
 static gboolean
@@ -399,7 +417,8 @@ static gboolean (*const funcs[]) (Work *work, GError **error) = {
   [USHER_DO_CLONE] = make_clone, [USHER_DO_START] = start,
   [USHER_DO_FORK] = make_fork,
   [USHER_DO_RESUME] = resume,   [USHER_DO_PING] = ping,
-  [USHER_DO_SET_CONSOLE] = set_console, [USHER_DO_REBOOT] = reboot,
+  [USHER_DO_SET_CONSOLE] = set_console, [USHER_DO_TELL_USER] = tell_user,
+  [USHER_DO_REBOOT] = reboot,
   [USHER_DO_RESET] = reset,     [USHER_DO_NOTE_RESTART] = note_restart,
   [USHER_DO_SHUTDOWN] = ask_shutdown,   [USHER_DO_DESTROY] = destroy,
   [USHER_DO_UNDEFINE] = undefine,       [USHER_DO_REMOVE] = remove_dir,
@@ -461,6 +480,7 @@ facts_of (const Work *work)
   facts.system_revision = record->system_revision;
   facts.clone = record->clone;
   g_strlcpy (facts.clone_reason, record->clone_reason, sizeof facts.clone_reason);
+  g_strlcpy (facts.user, record->user != NULL ? record->user : "", sizeof facts.user);
   g_strlcpy (facts.start_reason, record->reason, sizeof facts.start_reason);
   facts.restart_revision = record->restart_revision;
   facts.ready_timeout_s = record->ready_timeout_s;

@@ -1,5 +1,7 @@
 #include "hostd/desktops/plan.h"
 
+#include <string.h>
+
 #include "common/error.h"
 
 /* A guest that is not ready within its time counts as failed; after this many times that it is started again. */
@@ -12,7 +14,7 @@ static const char *const action_names[] = {
   [USHER_DO_RESUME] = "resume",     [USHER_DO_PING] = "ping",         [USHER_DO_SET_CONSOLE] = "set console",
   [USHER_DO_REBOOT] = "reboot",     [USHER_DO_RESET] = "reset",       [USHER_DO_NOTE_RESTART] = "note restart",
   [USHER_DO_SHUTDOWN] = "shutdown", [USHER_DO_DESTROY] = "destroy",   [USHER_DO_UNDEFINE] = "undefine",
-  [USHER_DO_REMOVE] = "remove",     [USHER_DO_FORK] = "fork",
+  [USHER_DO_REMOVE] = "remove",     [USHER_DO_FORK] = "fork",         [USHER_DO_TELL_USER] = "tell user",
 };
 
 const char *
@@ -159,6 +161,14 @@ plan_restart (const UsherTried *tried, UsherPlanTime time)
   return act_from (USHER_DO_RESET, tried->asked_reboot_at + time.shutdown_ms, time);
 }
 
+/* A spare got its person. Only an agent can be told; once told, whatever came of it, it is not told again. */
+static gboolean
+is_user_news (const UsherWantedDesktop *wanted, const UsherFacts *facts)
+{
+  return facts->ready_by_agent && wanted->user != NULL && wanted->user[0] != '\0'
+         && strncmp (wanted->user, facts->user, sizeof facts->user - 1) != 0;
+}
+
 /* The domain runs, as is wanted. */
 static UsherPlan
 plan_up (const UsherWantedDesktop *wanted, const UsherFacts *facts, const UsherTried *tried, UsherPlanTime time)
@@ -173,7 +183,7 @@ plan_up (const UsherWantedDesktop *wanted, const UsherFacts *facts, const UsherT
     return act (USHER_DO_DESTROY);
   if (!facts->ready)
     return act_from (USHER_DO_PING, tried->ping_at, time);
-  return act (USHER_DO_NOTHING);
+  return act (is_user_news (wanted, facts) ? USHER_DO_TELL_USER : USHER_DO_NOTHING);
 }
 
 static UsherPlan

@@ -15,6 +15,7 @@ typedef enum {
   USHER_DO_RESUME,
   USHER_DO_PING,           /* ask whether it is ready */
   USHER_DO_SET_CONSOLE,    /* put the wanted console secret in force */
+  USHER_DO_TELL_USER,      /* tell its guest whose it is */
   USHER_DO_REBOOT,         /* ask the guest to restart */
   USHER_DO_RESET,          /* restart it without asking, and note that as the wanted restart */
   USHER_DO_NOTE_RESTART,   /* it restarted as asked: note it */
@@ -39,6 +40,8 @@ typedef enum {
   USHER_MACHINE_PAUSED,
 } UsherMachine;
 
+#define USHER_TOLD_USER_SIZE 300
+
 /* What was seen at the last look. */
 typedef struct {
   gboolean known;            /* FALSE: never looked with success; nothing else counts */
@@ -53,6 +56,7 @@ typedef struct {
   UsherCloneKind clone;
   char clone_reason[200];
   gboolean ready_by_agent;
+  char user[USHER_TOLD_USER_SIZE]; /* whose it is, as its guest was told; "" nobody's */
   char start_reason[96];     /* why it was started again; "" the first time */
   /* of this run; zeros when not running */
   gboolean ready;

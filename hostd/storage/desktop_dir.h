@@ -29,6 +29,7 @@ typedef struct {
   gint64 data_gib;         /* size of the data disk; 0: it has none */
   UsherCloneKind clone;    /* how its system came to be */
   char *clone_reason;      /* why linked though instant was wanted; "" otherwise */
+  char *user;              /* whose it is, as its guest was told; "" nobody's */
   gboolean making;         /* its system disk is being made, or its fork was never ready: begin anew */
 } UsherDesktopRecord;
 

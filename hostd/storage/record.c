@@ -15,13 +15,14 @@ usher_desktop_record_free (UsherDesktopRecord *record)
   g_free (record->template_name);
   g_free (record->reason);
   g_free (record->clone_reason);
+  g_free (record->user);
   g_free (record);
 }
 
 json_t *
 usher_desktop_record_to_json (const UsherDesktopRecord *record)
 {
-  return json_pack ("{s:s, s:s, s:I, s:I, s:I, s:b, s:s, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:s, s:s, s:b}", "name", record->name, "template",
+  return json_pack ("{s:s, s:s, s:I, s:I, s:I, s:b, s:s, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:s, s:s, s:s, s:b}", "name", record->name, "template",
                     record->template_name, "template_version", (json_int_t) record->template_version, "vcpus",
                     (json_int_t) record->vcpus, "ram_mib", (json_int_t) record->ram_mib, "has_disk", record->has_disk, "ready",
                     ready_names[record->ready], "ready_timeout_s", (json_int_t) record->ready_timeout_s, "starts",
@@ -29,18 +30,18 @@ usher_desktop_record_to_json (const UsherDesktopRecord *record)
                     (json_int_t) record->restart_revision, "reason", record->reason != NULL ? record->reason : "",
                     "system_revision", (json_int_t) record->system_revision, "data_gib", (json_int_t) record->data_gib, "clone",
                     usher_clone_kind_name (record->clone), "clone_reason", record->clone_reason != NULL ? record->clone_reason : "",
-                    "making", record->making);
+                    "user", record->user != NULL ? record->user : "", "making", record->making);
 }
 
 /* What a hostd that made only linked clones did not write keeps its zero. */
 static gboolean
 read_later_members (UsherJson at, UsherDesktopRecord *record, GError **error)
 {
-  const char *clone = usher_clone_kind_name (USHER_CLONE_LINKED), *clone_reason = "";
+  const char *clone = usher_clone_kind_name (USHER_CLONE_LINKED), *clone_reason = "", *user = "";
   if (!usher_json_find_int (at, "system_revision", 0, G_MAXINT64, &record->system_revision, error)
       || !usher_json_find_int (at, "data_gib", 0, G_MAXINT32, &record->data_gib, error)
       || !usher_json_find_string (at, "clone", &clone, error) || !usher_json_find_string (at, "clone_reason", &clone_reason, error)
-      || !usher_json_find_bool (at, "making", &record->making, error))
+      || !usher_json_find_string (at, "user", &user, error) || !usher_json_find_bool (at, "making", &record->making, error))
     return FALSE;
   if (!usher_clone_kind_parse (clone, &record->clone))
     {
@@ -48,6 +49,7 @@ read_later_members (UsherJson at, UsherDesktopRecord *record, GError **error)
       return FALSE;
     }
   record->clone_reason = g_strdup (clone_reason);
+  record->user = g_strdup (user);
   return TRUE;
 }
 

@@ -241,11 +241,12 @@ read_seed (UsherGuestDocument *document, const Value *value, char *error)
   return true;
 }
 
+enum { USER = 2 };
 static const struct {
   const char *name;
   bool (*read) (UsherGuestDocument *document, const Value *value, char *error);
 } members[] = {
-  { "hostname", read_hostname }, { "machine_id", read_machine_id }, { "user", read_user },
+  { "hostname", read_hostname }, { "machine_id", read_machine_id }, [USER] = { "user", read_user },
   { "time", read_time },         { "seed", read_seed },
 };
 #define N_MEMBERS (sizeof members / sizeof members[0])
@@ -292,7 +293,11 @@ usher_guest_document_parse (const char *text, size_t length, UsherGuestDocument 
   skip_space (&reader);
   if (reader.at != reader.end)
     return wrong (error, "something follows the JSON object");
+  size_t there = 0;
   for (size_t i = 0; i < N_MEMBERS; i++)
+    there += seen[i];
+  out->user_only = there == 1 && seen[USER];
+  for (size_t i = 0; i < N_MEMBERS && !out->user_only; i++)
     if (!seen[i])
       return wrong (error, "%s: is missing", members[i].name);
   return true;

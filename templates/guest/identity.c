@@ -2,8 +2,9 @@
  *
  * The host runs it through the guest agent right after the fork was resumed, with one document (document.h) on standard
  * input, and a desktop counts as there when it has ended: so it is one small static program that does at once what two
- * machines may not share, and leaves what takes long to identity-later, which goes on by itself. Ends with 0 when all of
- * it is done; else with 1 and a line for each failure. With --root DIR it writes files below DIR and touches nothing else. */
+ * machines may not share, and leaves what takes long to identity-later, which goes on by itself. It runs once more when a
+ * spare becomes somebody's, told the user alone. Ends with 0 when all of it is done; else with 1 and a line for each
+ * failure. With --root DIR it writes files below DIR and touches nothing else. */
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -225,6 +226,26 @@ begin_rest (const UsherGuestDocument *document, char *const links[])
   _exit (127);
 }
 
+/* What the machine is already, of a document that does not say it. */
+static void
+read_own (const char *path, char *out, size_t size)
+{
+  FILE *file = fopen (below (path), "re");
+  if (file == NULL || fgets (out, (int) size, file) == NULL)
+    fail ("%s", path);
+  if (file != NULL)
+    fclose (file);
+  out[strcspn (out, "\n")] = '\0';
+}
+
+static void
+complete (UsherGuestDocument *document)
+{
+  read_own ("/etc/hostname", document->hostname, sizeof document->hostname);
+  read_own ("/etc/machine-id", document->machine_id, sizeof document->machine_id);
+  clock_gettime (CLOCK_REALTIME, &document->time);
+}
+
 static bool
 read_document (UsherGuestDocument *out)
 {
@@ -250,6 +271,26 @@ read_document (UsherGuestDocument *out)
   return false;
 }
 
+/* All that a fork of another machine needs to be one of its own. */
+static void
+become (const UsherGuestDocument *document, char *out_links[MAX_LINKS + 1])
+{
+  if (*root == '\0')
+    {
+      find_links (out_links);
+      stop_key_makers ();
+      feed_random_pool (document);
+      if (clock_settime (CLOCK_REALTIME, &document->time) != 0)
+        fail ("clock");
+    }
+  set_name (document);
+  set_machine_id (document);
+  make_ssh_key (document);
+  remove_files ("/etc/xrdp/rsakeys.ini");
+  remove_files ("/etc/ssl/private/ssl-cert-snakeoil.key");
+  remove_files ("/etc/ssl/certs/ssl-cert-snakeoil.pem");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -265,20 +306,10 @@ main (int argc, char **argv)
   if (!read_document (&document))
     return 1;
   umask (022);
-  if (*root == '\0')
-    {
-      find_links (links);
-      stop_key_makers ();
-      feed_random_pool (&document);
-      if (clock_settime (CLOCK_REALTIME, &document.time) != 0)
-        fail ("clock");
-    }
-  set_name (&document);
-  set_machine_id (&document);
-  make_ssh_key (&document);
-  remove_files ("/etc/xrdp/rsakeys.ini");
-  remove_files ("/etc/ssl/private/ssl-cert-snakeoil.key");
-  remove_files ("/etc/ssl/certs/ssl-cert-snakeoil.pem");
+  if (document.user_only)
+    complete (&document);
+  else
+    become (&document, links);
   write_record (&document);
   if (*root == '\0')
     begin_rest (&document, links);

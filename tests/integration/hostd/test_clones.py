@@ -76,6 +76,21 @@ def test_a_fork_is_ready_with_its_own_name(host):
 
 
 @pytest.mark.limit(300)
+def test_a_spare_is_told_whose_it_becomes(host):
+    def told():
+        return json.loads(host.agent(desktop, "/bin/cat", "/run/usher/identity"))["user"]
+    desktop = want(host)
+    host.wait_state(desktop, "ready", 60)
+    assert told() == ""
+    host.broker.change(desktop, user="bob")
+    wait_until(lambda: told() == "bob", 30, "the guest was told")
+    host.survive("hostd.user.told", lambda: host.broker.change(desktop, user="carol"))
+    seen = host.wait_state(desktop, "ready", 20)
+    assert (told(), hostname(host, desktop), seen["starts"]) == ("carol", "office-1", 1)
+    assert host.hostd.tail().count("was not told") == 0
+
+
+@pytest.mark.limit(300)
 def test_a_fork_that_ended_starts_cold_from_its_own_disk(host):
     desktop = want(host)
     host.wait_state(desktop, "ready", 60)

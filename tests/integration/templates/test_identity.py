@@ -43,6 +43,19 @@ def test_it_writes_what_it_was_told(root):
     assert sorted(path.name for path in root.rglob("*.usher-new")) == []
 
 
+def test_the_user_alone_may_be_told_later(root):
+    assert identity(root, json.dumps(document(user=""))).returncode == 0
+    key = (root / "etc/ssh/ssh_host_ed25519_key.pub").read_text()
+    answer = identity(root, '{"user": "bob"}')
+    assert (answer.returncode, answer.stderr) == (0, "")
+    record = json.loads((root / "run/usher/identity").read_text())
+    assert (record["hostname"], record["machine_id"], record["user"]) == ("office-7", ID, "bob")
+    assert (root / "etc/ssh/ssh_host_ed25519_key.pub").read_text() == key
+    (root / "etc/machine-id").unlink()
+    answer = identity(root, '{"user": "bob"}')
+    assert answer.returncode == 1 and "/etc/machine-id" in answer.stderr
+
+
 def test_shared_keys_are_gone_and_a_new_one_is_there(root):
     assert identity(root, json.dumps(document())).returncode == 0
     first = (root / "etc/ssh/ssh_host_ed25519_key.pub").read_text()

@@ -34,7 +34,7 @@ typedef struct {
 #define STOPPED .wanted = USHER_WANTED_STOPPED
 #define GONE .wanted = USHER_WANTED_GONE
 
-static char secret[] = "secret";
+static char secret[] = "secret", alice[] = "alice", nobody[] = "";
 
 /* What its parent allows. */
 #define LINKED { USHER_FORK_NEVER, NULL }
@@ -91,6 +91,17 @@ static const Row rows[] = {
     USHER_DO_NOTHING, 0, USHER_SEEN_READY, NULL },
   { "secret before ready", { RUNNING, .console_revision = 2, .console_secret = secret }, { UP }, { 0 }, USHER_DO_SET_CONSOLE, 0,
     USHER_SEEN_STARTING, NULL },
+  /* its user */
+  { "a spare got its person", { RUNNING, .user = alice }, { READY, .ready_by_agent = TRUE }, { 0 }, USHER_DO_TELL_USER, 0, USHER_SEEN_READY,
+    NULL },
+  { "its guest was told", { RUNNING, .user = alice }, { READY, .ready_by_agent = TRUE, .user = "alice" }, { 0 }, USHER_DO_NOTHING, 0,
+    USHER_SEEN_READY, NULL },
+  { "the secret first", { RUNNING, .user = alice, .console_revision = 2, .console_secret = secret }, { READY, .ready_by_agent = TRUE }, { 0 },
+    USHER_DO_SET_CONSOLE, 0, USHER_SEEN_READY, NULL },
+  { "nobody can be told yet", { RUNNING, .user = alice }, { UP, .ready_by_agent = TRUE }, { 0 }, USHER_DO_PING, 0, USHER_SEEN_STARTING, NULL },
+  { "nobody can be told ever", { RUNNING, .user = alice }, { READY }, { 0 }, USHER_DO_NOTHING, 0, USHER_SEEN_READY, NULL },
+  { "nobody's", { RUNNING, .user = nobody }, { READY, .ready_by_agent = TRUE, .user = "alice" }, { 0 }, USHER_DO_NOTHING, 0, USHER_SEEN_READY,
+    NULL },
   /* restart */
   { "restart wanted", { RUNNING, .restart_revision = 1 }, { READY }, { 0 }, USHER_DO_REBOOT, 0, USHER_SEEN_STARTING, NULL },
   { "guest asked", { RUNNING, .restart_revision = 1 }, { READY }, { .asked_reboot_at = NOW - 5 }, USHER_DO_NOTHING, NOW - 5 + GRACE,

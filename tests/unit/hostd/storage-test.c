@@ -44,7 +44,7 @@ record (void)
                                 .ram_mib = 256, .has_disk = TRUE, .ready = USHER_TEMPLATE_READY_RUNNING, .ready_timeout_s = 60,
                                 .starts = 3, .started_at = 1700000000, .restart_revision = 4, .reason = (char *) "crashed",
                                 .system_revision = 5, .data_gib = 10, .clone = USHER_CLONE_LINKED, .making = TRUE,
-                                .clone_reason = (char *) "no agent" };
+                                .clone_reason = (char *) "no agent", .user = (char *) "alice" };
 }
 
 static void
@@ -56,6 +56,7 @@ a_record_is_read_back (void **state)
   g_autoptr (UsherDesktopRecord) read = usher_desktop_record_from_json (json, "x", &error);
   json_auto_t *again = usher_desktop_record_to_json (read);
   assert_true (json_equal (json, again));
+  assert_string_equal (read->user, "alice");
   json_object_del (json, "vcpus");
   assert_null (usher_desktop_record_from_json (json, "x", &error));
   assert_non_null (strstr (error->message, "x.vcpus"));

@@ -43,6 +43,19 @@ texts_are_json (void **state)
 }
 
 static void
+the_user_alone_may_be_told (void **state)
+{
+  static const char text[] = "{\"user\": \"bob\", \"level\": 1}";
+  UsherGuestDocument document;
+  char error[USHER_GUEST_ERROR_SIZE] = "";
+  assert_true (usher_guest_document_parse (text, strlen (text), &document, error));
+  assert_true (document.user_only);
+  assert_string_equal (document.user, "bob");
+  assert_true (usher_guest_document_parse (GOOD, strlen (GOOD), &document, error));
+  assert_false (document.user_only);
+}
+
+static void
 members_of_a_newer_host_are_passed_over (void **state)
 {
   const char *text = "{\"hostname\":\"a\",\"machine_id\":\"" ID "\",\"user\":\"\",\"time\":1790000000,\"seed\":\"" SEED
@@ -132,6 +145,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (a_good_document_is_read), cmocka_unit_test (texts_are_json),
+    cmocka_unit_test (the_user_alone_may_be_told),
     cmocka_unit_test (members_of_a_newer_host_are_passed_over), cmocka_unit_test (what_is_wrong_is_named),
     cmocka_unit_test (a_part_is_refused), cmocka_unit_test (ssh_keygen_reads_the_key),
   };
