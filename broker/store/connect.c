@@ -9,12 +9,12 @@
 
 #define TICKET_S 120
 #define CONSOLE_S 600 /* how long the VM takes the console secret: gateways open further channels with it */
+#define UP "h.last_seen > now() - interval '30 seconds'"
 /* What is nobody's and may be had: in a pool that is full nothing else is left. Never one that promises something else of its
  * end than the pool does. */
 #define TAKEABLE                                                                                                       \
   "(d.assignment = (SELECT w.assignment FROM pool_wants w WHERE w.pool = d.pool) AND (d.state IN ('planned', "         \
   "'provisioning') OR (d.state = 'spare' AND d.seen_state = 'ready' AND " UP ")))"
-#define UP "h.last_seen > now() - interval '30 seconds'"
 
 /* The person's row is the lock that makes connects of one person come one after the other. */
 static const UsherSql enter = {
