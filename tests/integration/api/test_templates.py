@@ -397,7 +397,7 @@ def test_retire(alone, admin, host, versions):
     alone.broker.start()
     wait_until(lambda: not folder(alone, "desk", "2").exists(), 30, "its files are swept")
     wait_until(lambda: version(admin, "desk.2")["status"]["stored"] is False, 20, "and that is told")
-    assert list(folder(alone, ".trash").iterdir()) == []
+    wait_until(lambda: not list(folder(alone, ".trash").iterdir()), 20, "nothing is left of them")
     assert host.get("/host/v1/images/desk/2/disk.qcow2").status == 404
 
 
