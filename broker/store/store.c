@@ -181,9 +181,9 @@ send_both (PGconn *connection, const char *command, const char *name, const char
     {
       *out_result = collect (connection);
       PQclear (collect (connection)); /* of the end of the pipeline */
+      PQexitPipelineMode (connection);
     }
-  PQexitPipelineMode (connection);
-  return result;
+  return result; /* NULL: the connection is of no more use */
 }
 
 /* A transaction begins with its first statement. */
