@@ -72,8 +72,8 @@ wait_for_desktop() {
         progress 'the pool keeps no spare: the first desktop is made when somebody asks'
         return
       fi
-      waiting=$(jq -r '[.[] | "\(.name): \(.status.state)\(if (.status.reason // "") != "" then " (" + .status.reason + ")" else "" end)"] |
-        join(", ")' <<<"$items")
+      waiting=$(jq -r '[.[] | ([.status.seen_reason, .status.reason] | map(select(. // "" | . != "")) | first // "") as $why |
+        "\(.name): \(.status.state)\(if $why != "" then " (\($why))" else "" end)"] | join(", ")' <<<"$items")
       [[ -n $waiting ]] || waiting=$(pool_reason)
     else
       waiting="could not ask: $(api_error)"
