@@ -8,11 +8,12 @@ from harness import chaos
 from harness.wait import wait_until
 from rig import Rig, new_id, remove_domains
 
+ELSEWHERE = ("fork", "renew", "user")  # of forks: test_clone_points.py; below; of a guest that is told: test_clones.py
 POINTS = sorted(name for daemon, name in chaos.fault_points() if daemon == "hostd")
 
 
 def test_every_step_has_its_points():
-    assert {name.split(".")[1] for name in POINTS} == {"clone", "start", "console", "restart", "delete", "fork", "renew"}
+    assert {name.split(".")[1] for name in POINTS} == {"clone", "start", "console", "restart", "delete", "fork", "renew", "user"}
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_killed_while_it_makes_a_fresh_system(mortal, point):
 
 
 @pytest.mark.limit(150)
-@pytest.mark.parametrize("point", [name for name in POINTS if name.split(".")[1] not in ("fork", "renew")])
+@pytest.mark.parametrize("point", [name for name in POINTS if name.split(".")[1] not in ELSEWHERE])
 def test_killed_at(mortal, point):
     host, desktop, phase = mortal, new_id(), point.split(".")[1]
 
