@@ -1,7 +1,8 @@
-/* What a fork is told of itself: the one JSON document that a host writes to /usr/lib/usher/identity. One of `user` alone
- * tells a machine that is itself already whose it is now.
+/* What a fork is told of itself: the one JSON document that a host writes to /usr/lib/usher/identity.
  *
  *   {"hostname":"office-7","machine_id":"32 hexadecimal digits","user":"alice","time":1790000000.25,"seed":"base64 of 64 octets"}
+ *
+ * One of `user` alone tells a machine that is itself already whose it is now.
  *
  * No GLib and no Jansson here: this is part of a small program that goes into guests, linked statically. Pure. */
 #pragma once

@@ -64,6 +64,12 @@ def tiny_templates():
     return out
 
 
+def copy_version(version, folder):
+    """Plain files with the same bytes. A libvirt notes in extended attributes how many of its domains use a file and whose it was: no two
+    may share one, and what a copy takes along of them would be wrong for it."""
+    shutil.copytree(version, folder, copy_function=shutil.copyfile)
+
+
 class Stack:
     """`brokers`: how many share the database; each has a gateway («broker2», «gateway2»), the host syncs with the first.
     `libvirt_uri`: another libvirt than a private one with QEMU, e.g. test:///PATH; then `templates` must be given. `people` and `groups`: tables of another demo directory, `hash` how its
@@ -116,7 +122,9 @@ class Stack:
         self.slapd = self.resources.enter_context(PrivateSlapd(self._private("ldap"), people=self.people, groups=self.groups,
                                                                hash=self.hash))
         if self.libvirt_uri is None:
-            self.templates = self.templates or tiny_templates()
+            if self.templates is None:
+                self.templates = self.root / "templates"
+                copy_version(tiny_templates() / "tiny/1", self.templates / "tiny/1")
             self.libvirt = self.resources.enter_context(PrivateLibvirt(self._private("virt")))
             if self.network:
                 self.libvirt.virsh("net-start", "default")

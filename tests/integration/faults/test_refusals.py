@@ -8,7 +8,7 @@ import pytest
 from harness import chaos
 from harness.client import Client
 from harness.spice import LINK_PERMISSION_DENIED, LinkRefused, Session
-from harness.stack import password
+from harness.stack import copy_version, password
 from harness.wait import wait_until
 
 
@@ -198,12 +198,9 @@ def test_the_disk_is_full(stack):
 def test_a_broken_image(stack):
     """A template whose disk isn't what its manifest says is not cloned; the reason names it."""
     good, broken = stack.templates / "tiny/1", stack.templates / "broken/1"
-    shutil.rmtree(broken.parent, ignore_errors=True)
-    shutil.copytree(good, broken)
+    copy_version(good, broken)
     manifest = json.loads((broken / "manifest.json").read_text())
-    (broken / "manifest.json").chmod(0o644)
     (broken / "manifest.json").write_text(json.dumps(manifest | {"name": "broken"}))
-    (broken / "disk.qcow2").chmod(0o644)
     with open(broken / "disk.qcow2", "r+b") as disk:
         disk.seek(-1, 2)
         last = disk.read(1)

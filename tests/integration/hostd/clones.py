@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import uuid
 
-from harness.stack import BUILD, tiny_templates
+from harness.stack import BUILD, copy_version, tiny_templates
 from harness.wait import wait_until
 
 DEPLOYMENT = "4d4c0f63-0000-4000-8000-000000000001"
@@ -23,7 +23,7 @@ hostname "$(sed 's/.*"hostname":"\\([^"]*\\)".*/\\1/' /run/identity.json)"
 def copy_template(into):
     """tiny/1, whose guest can take an identity."""
     folder = into / "tiny/1"
-    shutil.copytree(tiny_templates() / "tiny/1", folder)
+    copy_version(tiny_templates() / "tiny/1", folder)
     initrd = folder / "initrd.img"
     if IDENTITY.encode() in initrd.read_bytes():
         return

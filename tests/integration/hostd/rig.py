@@ -12,7 +12,7 @@ from fakes.fake_broker import FakeBroker
 from harness.daemon import Daemon
 from harness.pki import Pki
 from harness.spice import LinkRefused, Session
-from harness.stack import BUILD, tiny_templates
+from harness.stack import BUILD, copy_version, tiny_templates
 from harness.wait import wait_until
 
 READY_S = 120   # a guest under emulation on a busy machine
@@ -34,7 +34,7 @@ class Rig:
         self.config = self.root / "hostd.conf"
         self.templates = pathlib.Path(templates or self.root / "templates")
         if templates is None:
-            shutil.copytree(tiny_templates() / "tiny/1", self.templates / "tiny/1")
+            copy_version(tiny_templates() / "tiny/1", self.templates / "tiny/1")
         self.images = images or {}      # settings of [images]
         self.write_config(**settings)
         self.hostd = Daemon("hostd", [BUILD / "usher-hostd", "--config", self.config], self.root,
@@ -190,7 +190,7 @@ def new_id():
 def second_version(host, change_initrd=lambda initrd: initrd):
     """tiny/2: as tiny/1, or with another initramfs."""
     made = host.templates / "tiny/2.new"
-    shutil.copytree(host.templates / "tiny/1", made)
+    copy_version(host.templates / "tiny/1", made)
     for name, change in (("manifest.json", lambda text: json.dumps({**json.loads(text), "version": 2}).encode()),
                          ("initrd.img", change_initrd)):
         changed = change((made / name).read_bytes())

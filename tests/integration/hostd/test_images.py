@@ -11,7 +11,7 @@ import time
 import pytest
 
 from fakes.fake_images import sha256
-from harness.stack import SOURCE, tiny_templates
+from harness.stack import SOURCE, copy_version, tiny_templates
 from harness.wait import wait_until
 from rig import Rig, new_id
 
@@ -25,9 +25,7 @@ def versions(tmp_path_factory):
     root = tmp_path_factory.mktemp("versions")
     for version in (2, 3):
         folder = root / f"tiny/{version}"
-        shutil.copytree(tiny_templates() / "tiny/1", folder)
-        for path in folder.iterdir():
-            path.chmod(0o644)
+        copy_version(tiny_templates() / "tiny/1", folder)
         with open(folder / "disk.qcow2", "ab") as disk:
             seed = b"%d" % version
             for _ in range(5 * MIB // 32):
@@ -236,7 +234,7 @@ def test_a_broken_one_that_was_fetched_comes_anew(host, versions):
 
 def test_shared_storage_first(versions, tmp_path):
     shared = tmp_path / "shared"
-    shutil.copytree(versions / "2", shared / "tiny/2")
+    copy_version(versions / "2", shared / "tiny/2")
     with empty_host(keep_s=1, shared=f"/nonexistent {shared}") as host:
         desktop = new_id()
         host.broker.want_version("tiny", 2, versions / "2")
@@ -258,7 +256,7 @@ def test_shared_storage_first(versions, tmp_path):
 
 def test_what_nothing_uses_goes(host, versions):
     by_hand = place(host, 9)
-    shutil.copytree(versions / "3", by_hand)
+    copy_version(versions / "3", by_hand)
     desktop = new_id()
     for version in (2, 3):
         host.broker.want_version("tiny", version, versions / str(version))

@@ -2,11 +2,11 @@
 libvirt's test driver: the disks are real."""
 import json
 import pathlib
-import shutil
 import subprocess
 
 import pytest
 
+from harness.stack import copy_version
 from harness.wait import wait_until
 from rig import Rig, new_id
 
@@ -61,7 +61,7 @@ def test_a_template_that_is_not_here_comes(fake_host):
     seen = fake_host.wait_state(desktop, "failed", 20)
     assert "tiny/2" in seen["reason"]
     second = fake_host.templates / "tiny/2"
-    shutil.copytree(fake_host.templates / TINY, second.with_suffix(".new"))
+    copy_version(fake_host.templates / TINY, second.with_suffix(".new"))
     made = second.with_suffix(".new") / "manifest.json"
     text = json.dumps({**json.loads(made.read_text()), "version": 2})
     made.unlink()

@@ -3,14 +3,13 @@ out over the hosts' mutual TLS. The first host runs guests under QEMU, the secon
 import hashlib
 import json
 import pathlib
-import shutil
 import time
 
 import pytest
 
 from harness.ctl import Ctl
 from harness.daemon import Daemon
-from harness.stack import BUILD, Stack, tiny_templates
+from harness.stack import BUILD, Stack, copy_version, tiny_templates
 from harness.wait import wait_until
 
 MIB = 1024 * 1024
@@ -59,9 +58,7 @@ def ctl(stack, tmp_path_factory):
 
 def larger(folder):
     """tiny with a larger initrd, so that it takes a while."""
-    shutil.copytree(tiny_templates() / "tiny/1", folder)
-    for path in folder.iterdir():
-        path.chmod(0o644)
+    copy_version(tiny_templates() / "tiny/1", folder)
     seed, octets = b"larger", bytearray()
     while len(octets) < 24 * MIB:
         seed = hashlib.sha256(seed).digest()
