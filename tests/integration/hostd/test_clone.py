@@ -195,7 +195,6 @@ def fallocate_hole(fd):
         raise OSError(ctypes.get_errno(), "fallocate")
 
 
-@pytest.mark.limit(120)
 def _refusal(lab, file):
     """What the emulator said when the domain `intruder` was not started: libvirt's log has it even where libvirt's own message
     is that the monitor's socket refused it, as it is when the program ends between its check of the two."""
@@ -205,6 +204,7 @@ def _refusal(lab, file):
     return log.rpartition("starting up")[2]
 
 
+@pytest.mark.limit(120)
 def test_ram_is_given_for_announced_starts_only(lab):
     desktop = lab.fork("office-9")["office-9"]
     live = re.sub(r"<uuid>.*?</uuid>", f"<uuid>{uuid.uuid4()}</uuid>", lab.virsh("dumpxml", desktop)).replace(
