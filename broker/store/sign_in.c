@@ -13,11 +13,9 @@
 #define UNSETTLED_S "60"
 #define FAILED "(failed OR at < now() - interval '" UNSETTLED_S " seconds')"
 
-/* Notes an attempt, and counts those before it. A crash may forget the newest: not worth waiting for the disk. */
-static const UsherSql add_attempt = {
-  "attempt-add",
-  "WITH mine AS (INSERT INTO attempt (account, address) SELECT $1, $2 FROM set_config('synchronous_commit', 'off', true) "
-  "RETURNING id) SELECT (SELECT id FROM mine), count(*) FILTER (WHERE account = $1 AND " FAILED "), "
+static const UsherSql count_attempts = {
+  "attempts",
+  "SELECT count(*) FILTER (WHERE account = $1 AND " FAILED "), "
   "extract(epoch FROM now() - max(at) FILTER (WHERE account = $1 AND " FAILED "))::bigint, "
   "count(*) FILTER (WHERE account = $1 AND NOT " FAILED "), "
   "count(*) FILTER (WHERE address = $2 AND " FAILED "), "
@@ -25,10 +23,11 @@ static const UsherSql add_attempt = {
   "count(*) FILTER (WHERE address = $2 AND NOT " FAILED ") "
   "FROM attempt WHERE (account = $1 OR address = $2) AND at > now() - $3::bigint * interval '1 second'",
 };
-/* One that was held back asked the directory nothing: it does not count. */
-static const UsherSql withdraw_attempt = {
-  "attempt-withdraw",
-  "DELETE FROM attempt USING set_config('synchronous_commit', 'off', true) WHERE id = $1::bigint",
+/* A crash may forget the newest attempts: not worth waiting for the disk. */
+static const UsherSql add_attempt = {
+  "attempt-add",
+  "INSERT INTO attempt (account, address) SELECT $1, $2 FROM set_config('synchronous_commit', 'off', true) RETURNING "
+  "id",
 };
 static const UsherSql settle_attempt = {
   "attempt-settle",
@@ -70,16 +69,14 @@ usher_store_sign_in_begin (UsherStore *store, const char *user_key, const UsherA
 {
   gint64 window_s = MAX (usher_throttle_user.window_s, usher_throttle_address.window_s);
   g_autoptr (UsherRows) rows
-      = usher_sql (store, &add_attempt, error, user_key, address_of (actor), usher_number (window_s).text);
+      = usher_sql (store, &count_attempts, error, user_key, address_of (actor), usher_number (window_s).text);
   if (rows == NULL)
     return FALSE;
-  UsherThrottleHistory of_user = history_at (rows, 1), of_address = history_at (rows, 4);
+  UsherThrottleHistory of_user = history_at (rows, 0), of_address = history_at (rows, 3);
   guint wait_s = MAX (usher_throttle_wait (&usher_throttle_user, &of_user),
                       usher_throttle_wait (&usher_throttle_address, &of_address));
   if (wait_s == 0)
-    return TRUE;
-  if (!usher_sql_do (store, &withdraw_attempt, NULL, error, usher_cell_text (rows, 0, 0)))
-    return FALSE;
+    return usher_sql_do (store, &add_attempt, NULL, error, user_key, address_of (actor));
   g_autofree char *why = g_strdup_printf ("too many sign-ins failed: wait %u s", wait_s);
   g_autofree char *account = usher_audit_clean (user_key), *address = usher_audit_clean (actor->address);
   g_autofree char *request = usher_audit_clean (actor->request);
