@@ -22,12 +22,6 @@ found_free (gpointer data)
   g_free (found);
 }
 
-static int
-compare_texts (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
-}
-
 UsherGroupMemory *
 usher_group_memory_new (gint64 keep_us)
 {
@@ -40,12 +34,10 @@ usher_group_memory_new (gint64 keep_us)
 char *
 usher_group_memory_key (GHashTable *groups)
 {
-  guint count = 0;
   g_autoptr (GString) key = g_string_new (NULL);
-  g_autofree gpointer *dns = g_hash_table_get_keys_as_array (groups, &count);
-  qsort (dns, count, sizeof *dns, compare_texts);
-  for (guint i = 0; i < count; i++)
-    g_string_append_printf (key, "%" G_GSIZE_FORMAT ":%s", strlen (dns[i]), (const char *) dns[i]);
+  g_autoptr (GList) dns = g_list_sort (g_hash_table_get_keys (groups), (GCompareFunc) g_strcmp0);
+  for (const GList *one = dns; one != NULL; one = one->next)
+    g_string_append_printf (key, "%" G_GSIZE_FORMAT ":%s", strlen (one->data), (const char *) one->data);
   return g_string_free (g_steal_pointer (&key), FALSE);
 }
 

@@ -34,8 +34,8 @@ struct _UsherControllers {
 static gint64
 get_next_pass_us (const UsherControllers *controllers)
 {
-  gint64 now_us = g_get_monotonic_time (), gathered_us = controllers->passed_us + GATHER_US;
-  return MAX (controllers->passed_us > 0 ? gathered_us : now_us, now_us + usher_pace_get_pause_us (&controllers->pace, now_us));
+  gint64 now_us = g_get_monotonic_time ();
+  return MAX (controllers->passed_us + GATHER_US, now_us + usher_pace_get_pause_us (&controllers->pace, now_us));
 }
 
 /* Waits for an event, and then until it may be looked at, or for the earliest time to look; FALSE at the end. */

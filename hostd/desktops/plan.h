@@ -40,8 +40,6 @@ typedef enum {
   USHER_MACHINE_PAUSED,
 } UsherMachine;
 
-#define USHER_TOLD_USER_SIZE 300
-
 /* What was seen at the last look. */
 typedef struct {
   gboolean known;            /* FALSE: never looked with success; nothing else counts */
@@ -56,7 +54,7 @@ typedef struct {
   UsherCloneKind clone;
   char clone_reason[200];
   gboolean ready_by_agent;
-  char user[USHER_TOLD_USER_SIZE]; /* whose it is, as its guest was told; "" nobody's */
+  char user[300];            /* whose it is, as its guest was told; "" nobody's */
   char start_reason[96];     /* why it was started again; "" the first time */
   /* of this run; zeros when not running */
   gboolean ready;

@@ -24,6 +24,6 @@ typedef struct {
 } UsherGuestDocument;
 
 /* Checks the whole document of `length` octets. False: `error` names the member and what is wrong, and `out` is of no
- * use. `user` alone is there, or each member, once; members of other names are passed over when they hold no array and no object, for a
- * guest may be older than its host. */
+ * use. `user` alone is there, or each member, once; members of other names are passed over when they hold no array and no
+ * object, for a guest may be older than its host. */
 bool usher_guest_document_parse (const char *text, size_t length, UsherGuestDocument *out, char error[USHER_GUEST_ERROR_SIZE]);
